@@ -1,0 +1,28 @@
+//! libzdt: a server restarts and nobody notices. The old process hands its listening sockets *and its live connections*
+//! to the new one over a Unix socket; either may be written in C, Java, Python or Rust.
+//!
+//! Begin with [`Takeover`]. Below it lie plain pieces that are of use alone: [`send_fds`] and [`recv_fds`],
+//! [`reuseport::bind`], [`drain::Gate`], [`signal_drain`].
+#![deny(unsafe_code)]
+
+pub mod drain;
+pub mod reuseport;
+
+mod connection;
+mod error;
+mod fds;
+mod listener;
+mod observe;
+mod ownership;
+mod sys;
+mod takeover;
+mod wire;
+
+pub use connection::{Address, Adopted, Companion, Connection, Frozen};
+pub use drain::{Gate, InFlight, signal_drain};
+pub use error::{Error, ErrorKind, Result};
+pub use fds::{recv_fds, send_fds};
+pub use listener::ListenerSpec;
+pub use observe::Progress;
+pub use reuseport::bind;
+pub use takeover::{Config, Event, NotMigrated, Offer, Peer, Returned, Reads, Takeover};

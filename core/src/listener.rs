@@ -1,0 +1,320 @@
+//! What a listener is: bound here, or inherited and checked to be the same.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::directory::FileLock;
+use crate::sys::inet::{self, Family, Kind, Name, Switch};
+use crate::sys::unix;
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+mod text;
+
+/// How many connections may wait where nothing else is said; the kernel caps it at net.core.somaxconn (4096).
+const BACKLOG: u32 = 4096;
+
+/// How long binding waits for the lock of a path, which others hold for microseconds.
+const LOCK: Duration = Duration::from_secs(5);
+
+/// What to listen at: an address and how. A plain value; nothing is opened before [`bind`](ListenerSpec::bind).
+///
+/// In words, both ways: `tcp://0.0.0.0:8080`, `tcp://[::]:8080?v6only=1`, `unix:///run/app/x.sock?backlog=128&mode=0660`
+/// (options `backlog`, `v6only`, `nodelay`, `reuseport`, `mode`; in a path, `%3f` is the byte 0x3f).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ListenerSpec {
+    at: At,
+    backlog: u32,
+    v6only: bool,
+    nodelay: bool,
+    reuseport: bool,
+    mode: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum At {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+    /// What was given for an address of IP and port; an error when it is used.
+    Unclear(String),
+}
+
+impl ListenerSpec {
+    /// TCP at an IP address and port, for instance `0.0.0.0:8080` or `[::]:8080`; port 0: any. Names are not resolved; an
+    /// address that does not parse is an error of [`bind`](ListenerSpec::bind).
+    pub fn tcp(address: impl AsRef<str>) -> ListenerSpec {
+        let address = address.as_ref();
+        ListenerSpec::at(address.parse().map_or_else(|_| At::Unclear(address.into()), At::Tcp))
+    }
+
+    /// A Unix stream socket at a path.
+    pub fn unix(path: impl AsRef<Path>) -> ListenerSpec {
+        ListenerSpec::at(At::Unix(path.as_ref().into()))
+    }
+
+    fn at(at: At) -> ListenerSpec {
+        ListenerSpec { at, backlog: BACKLOG, v6only: false, nodelay: false, reuseport: false, mode: None }
+    }
+
+    /// How many connections may wait to be accepted (listen(2)); default 4096, and the kernel's own limit holds.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> ListenerSpec {
+        self.backlog = connections;
+        self
+    }
+
+    /// Whether a listener at `[::]` leaves IPv4 alone (ipv6(7)); default no, so that it serves both.
+    #[must_use]
+    pub fn v6only(mut self, on: bool) -> ListenerSpec {
+        self.v6only = on;
+        self
+    }
+
+    /// Whether accepted sockets send small segments at once (TCP_NODELAY, tcp(7)); default no.
+    #[must_use]
+    pub fn nodelay(mut self, on: bool) -> ListenerSpec {
+        self.nodelay = on;
+        self
+    }
+
+    /// Whether other sockets of the same user may listen at the address too (SO_REUSEPORT, socket(7)); default no.
+    #[must_use]
+    pub fn reuseport(mut self, on: bool) -> ListenerSpec {
+        self.reuseport = on;
+        self
+    }
+
+    /// The mode of a Unix socket's file, for instance 0o660; by default the umask decides.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> ListenerSpec {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// How many connections may wait.
+    pub(crate) fn backlog_length(&self) -> u32 {
+        self.backlog
+    }
+
+    /// The options as they travel: 1 v6only, 2 nodelay, 4 reuseport.
+    pub(crate) fn options_bits(&self) -> u32 {
+        u32::from(self.v6only) | u32::from(self.nodelay) << 1 | u32::from(self.reuseport) << 2
+    }
+
+    /// Binds and listens. The descriptor (close-on-exec, non-blocking) is the caller's. Blocks only for a Unix path,
+    /// for up to 5 s while others hold its lock.
+    ///
+    /// A Unix path at which nobody listens any more is replaced: under a lock on `PATH.lock`, which stays there, and
+    /// after another look. It is bound in place, so that the socket's own name is the path that it is found at.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `PathTooLong`, `AddressInUse`, `DirectoryMissing`, `ForeignFile` (something other than a
+    /// socket lies at the path), `Busy` (the lock), `System`. Nothing is left behind.
+    pub fn bind(&self) -> Result<OwnedFd> {
+        self.sensible()?;
+        match &self.at {
+            At::Tcp(address) => self.bind_tcp(address),
+            At::Unix(path) => self.bind_unix(path),
+            At::Unclear(text) => Err(unclear(text)),
+        }
+    }
+
+    fn bind_tcp(&self, address: &SocketAddr) -> Result<OwnedFd> {
+        let open = || {
+            let listener = inet::socket(family(address))?;
+            let socket = listener.as_fd();
+            inet::set(socket, Switch::ReuseAddress, true)?;
+            if address.is_ipv6() {
+                // Always said, since the default is a sysctl.
+                inet::set(socket, Switch::V6Only, self.v6only)?;
+            }
+            if self.nodelay {
+                inet::set(socket, Switch::NoDelay, true)?;
+            }
+            if self.reuseport {
+                inet::set(socket, Switch::ReusePort, true)?;
+            }
+            inet::bind(socket, address)?;
+            self.listen(socket)?;
+            Ok(listener)
+        };
+        open().map_err(|error| self.failed("bind", &error))
+    }
+
+    fn bind_unix(&self, path: &Path) -> Result<OwnedFd> {
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push(".lock");
+        let locking = |error| match io::Error::kind(&error) {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                let what = format!("{}: its directory does not exist", path.display());
+                Error::new(ErrorKind::DirectoryMissing, what, "create the directory, then call again")
+            }
+            _ => Error::system(&format!("lock {}", Path::new(&lock_path).display()), &error),
+        };
+        let lock = FileLock::open(Path::new(&lock_path)).map_err(locking)?;
+        if !lock.acquire(Instant::now() + LOCK).map_err(locking)? {
+            let what = format!("another process holds {}", Path::new(&lock_path).display());
+            return Err(Error::new(ErrorKind::Busy, what, "nothing was changed; call again"));
+        }
+        self.clear_path(path)?;
+        let listener = inet::socket(Family::Unix).map_err(|error| self.failed("socket", &error))?;
+        inet::bind_path(listener.as_fd(), path).map_err(|error| self.failed("bind", &error))?;
+        let opened = self.mode.map_or(Ok(()), |mode| fs::set_permissions(path, Permissions::from_mode(mode)));
+        if let Err(error) = opened.and_then(|()| self.listen(listener.as_fd())) {
+            let _ = fs::remove_file(path);
+            return Err(self.failed("chmod or listen", &error));
+        }
+        Ok(listener)
+    }
+
+    /// Removes a socket at which nobody listens. The lock is held, so nobody has bound it and is about to listen.
+    fn clear_path(&self, path: &Path) -> Result<()> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.failed("lstat", &error)),
+            Ok(found) if !found.file_type().is_socket() => {
+                let what = format!("{} is not a socket", path.display());
+                let now = "it was left alone; remove it if nobody needs it, or use another path";
+                return Err(Error::new(ErrorKind::ForeignFile, what, now));
+            }
+            Ok(_) => {}
+        }
+        let gone = match inet::knock(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+            // Accepted, or alive though not for us: a full backlog, another type of socket.
+            _ => Err(io::ErrorKind::AddrInUse.into()),
+        };
+        gone.map_err(|error| self.failed("replace the socket", &error))
+    }
+
+    fn listen(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        unix::listen(socket, i32::try_from(self.backlog).unwrap_or(i32::MAX))
+    }
+
+    /// Whether `listener`, an inherited descriptor, is what this asks for: type, family, protocol, listening, address
+    /// (port 0 matches any), v6only. Backlog and the other options are not looked at: they can differ between versions.
+    ///
+    /// # Errors
+    /// `ListenerMismatch` says what was expected and what was found; `InvalidArgument` if this is no address;
+    /// `System`.
+    pub fn check(&self, listener: BorrowedFd<'_>) -> Result<()> {
+        self.sensible()?;
+        let asked = |call: &'static str| move |error| Error::system(call, &error);
+        let Some(found) = inet::kind(listener).map_err(asked("getsockopt"))? else {
+            return Err(self.mismatch("a descriptor that is no socket".into()));
+        };
+        let family = match &self.at {
+            At::Tcp(address) => family(address),
+            At::Unix(_) => Family::Unix,
+            At::Unclear(text) => return Err(unclear(text)),
+        };
+        let expected = Kind::listener(family);
+        if found != expected {
+            return Err(self.mismatch(text::difference(&expected, &found)));
+        }
+        let name = inet::name(listener).map_err(asked("getsockname"))?;
+        let same = match (&self.at, &name) {
+            (At::Tcp(asked), Name::Inet(bound)) => {
+                asked.ip() == bound.ip() && (asked.port() == 0 || asked.port() == bound.port())
+            }
+            (At::Unix(asked), Name::Path(bound)) => asked == bound,
+            _ => false,
+        };
+        if !same {
+            return Err(self.mismatch(text::name(&name)));
+        }
+        // An IPv6 socket at one address has IPv4 shut out by the kernel, whatever was asked.
+        if matches!(&self.at, At::Tcp(SocketAddr::V6(address)) if address.ip().is_unspecified()) {
+            let v6only = inet::is_set(listener, Switch::V6Only).map_err(asked("getsockopt IPV6_V6ONLY"))?;
+            if v6only != self.v6only {
+                return Err(self.mismatch(format!("{} with v6only={}", text::name(&name), u8::from(v6only))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the options go together.
+    fn sensible(&self) -> Result<()> {
+        let tcp_only = self.v6only || self.nodelay || self.reuseport;
+        let what = match &self.at {
+            At::Unix(path) => match path.as_os_str().len() {
+                0 => "the path is empty".into(),
+                length if length > unix::MAX_PATH => {
+                    let what = format!(
+                        "{} has {length} bytes, a socket's path at most {}",
+                        path.display(),
+                        unix::MAX_PATH
+                    );
+                    return Err(Error::new(ErrorKind::PathTooLong, what, "choose a shorter path"));
+                }
+                _ if tcp_only => format!("{self}: v6only, nodelay and reuseport are for TCP"),
+                _ => return Ok(()),
+            },
+            _ if self.mode.is_some() => format!("{self}: a mode is for a Unix socket's file"),
+            At::Tcp(address) if self.v6only && address.is_ipv4() => format!("{self}: v6only is for IPv6"),
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::InvalidArgument, what, "nothing was opened"))
+    }
+
+    fn mismatch(&self, found: String) -> Error {
+        let what = format!("expected {self}, inherited {found}");
+        let now = "ask for what the predecessor has, or give the new listener another name";
+        Error::new(ErrorKind::ListenerMismatch, what, now)
+    }
+
+    fn failed(&self, call: &str, error: &io::Error) -> Error {
+        let failed = Error::system(&format!("{call} at {self}"), error);
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Error::new(
+                ErrorKind::AddressInUse,
+                format!("another socket listens at {self}"),
+                "stop who holds it (`ss -tlnp`, `ss -xlp`), or take over from it through its takeover socket",
+            ),
+            io::ErrorKind::PermissionDenied if matches!(self.at, At::Tcp(_)) => {
+                failed.now("ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE")
+            }
+            io::ErrorKind::AddrNotAvailable => failed.now("no interface of this machine has the address"),
+            _ => failed,
+        }
+    }
+}
+
+/// How many connections wait to be accepted on a TCP listener; nothing for a socket of another kind.
+pub(crate) fn queue_length(listener: BorrowedFd<'_>) -> Option<u32> {
+    let tcp = [Family::V4, Family::V6].map(Kind::listener);
+    let listens = matches!(inet::kind(listener), Ok(Some(kind)) if tcp.contains(&kind));
+    listens.then(|| inet::queue_length(listener).ok()).flatten()
+}
+
+/// Whether a connection waits to be accepted.
+pub(crate) fn is_unserved(listener: BorrowedFd<'_>) -> bool {
+    inet::is_readable(listener).unwrap_or(false)
+}
+
+fn family(address: &SocketAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+fn unclear(text: &str) -> Error {
+    let what = format!("{text:?} is no IP address with a port");
+    Error::new(
+        ErrorKind::InvalidArgument,
+        what,
+        "names are not resolved: give for instance 0.0.0.0:8080 or [::]:8080",
+    )
+}
+
+impl fmt::Display for ListenerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! The link down, seen from a predecessor: newcomers, what the successor says, and the connections on offer.
+
+use super::NotMigrated;
+use super::batch::{Batch, memfd_for};
+use super::config::Reads;
+use super::engine::Millis;
+use super::event::Peer;
+use super::link::{Arrival, Link, Outgoing};
+use super::predecessor::{FromSuccessor, NoOffer};
+use super::state::{Outside, State};
+use crate::connection::Frozen;
+use crate::error::{Error, ErrorKind};
+use crate::ownership::SharedLedger;
+use crate::sys::process;
+use crate::wire::limits::{MAX_ADDRESS, MAX_DESCRIPTORS, WINDOW_CONNECTIONS, WINDOW_MESSAGES};
+use crate::wire::message::{Draining, ListenerItem, Listeners, Message, Note, Welcome};
+use crate::wire::check;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// How many connections can be offered on one link. A word that was never used costs no memory.
+pub(super) const SLOTS: u32 = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Down {
+    pub link: Link,
+    pub ledger: SharedLedger,
+    pub pidfd: OwnedFd,
+    pub peer: Peer,
+    pub reads: Vec<Reads>,
+    /// How many more descriptors it said it has room for.
+    room: u64,
+    /// What was lent to us, by slot from `first_lent` on; `None`: let go or given back.
+    lent: VecDeque<Option<Frozen>>,
+    first_lent: u32,
+    /// The message in the making.
+    batch: Batch,
+    /// First and last slot of each message that is out, and how many of its connections are unsettled.
+    unsettled: VecDeque<(u32, u32, u32)>,
+    /// The application was told Full.
+    pub wants_room: bool,
+    pub note: Option<Note>,
+}
+
+impl Down {
+    pub(super) fn new(
+        link: Link,
+        ledger: SharedLedger,
+        pidfd: OwnedFd,
+        peer: Peer,
+        reads: Vec<Reads>,
+        room: u64,
+    ) -> Down {
+        Down {
+            link,
+            ledger,
+            pidfd,
+            peer,
+            reads,
+            room,
+            lent: VecDeque::new(),
+            first_lent: 0,
+            batch: Batch::default(),
+            unsettled: VecDeque::new(),
+            wants_room: false,
+            note: None,
+        }
+    }
+
+    /// The batch goes out as it is.
+    pub(super) fn seal_batch(&mut self) {
+        if !self.batch.is_empty() {
+            let batch = std::mem::take(&mut self.batch);
+            if let (Some(first), Some(last)) = (batch.slots.first(), batch.slots.last()) {
+                self.unsettled.push_back((*first, *last, batch.slots.len() as u32));
+            }
+            self.link.outbox.push_back(Outgoing::Offer(batch));
+        }
+    }
+
+    pub(super) fn say_last(&mut self) {
+        self.batch.last = true;
+        self.seal_batch();
+    }
+
+    pub(super) fn has_batch(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// The word of `slot` was decided: what was lent for it.
+    pub(super) fn take_lent(&mut self, slot: u32) -> Option<Frozen> {
+        if let Some(place) = self.unsettled.iter().position(|(first, last, _)| (*first..=*last).contains(&slot)) {
+            self.unsettled[place].2 -= 1;
+            if self.unsettled[place].2 == 0 {
+                self.unsettled.remove(place);
+            }
+        }
+        let lent = self.lent.get_mut(slot.checked_sub(self.first_lent)? as usize)?.take();
+        while let Some(None) = self.lent.front() {
+            self.lent.pop_front();
+            self.first_lent += 1;
+        }
+        lent
+    }
+
+    fn lend(&mut self, slot: u32, connection: Frozen) {
+        if self.lent.is_empty() {
+            self.first_lent = slot;
+        }
+        while self.first_lent + (self.lent.len() as u32) < slot {
+            self.lent.push_back(None);
+        }
+        self.lent.push_back(Some(connection));
+    }
+
+    /// Nothing that waits to be sent goes out any more: what was lent is going back.
+    pub(super) fn drop_unsent_offers(&mut self) {
+        self.link.outbox.retain(|outgoing| !matches!(outgoing, Outgoing::Offer(batch) if !batch.slots.is_empty()));
+        self.batch = Batch::default();
+    }
+
+    fn reads(&self, connection: &Frozen) -> bool {
+        self.reads.is_empty()
+            || self.reads.iter().any(|reads| {
+                reads.protocol == connection.protocol
+                    && (connection.state.is_empty() || reads.versions.contains(&connection.state_version))
+            })
+    }
+}
+
+impl State {
+    /// Reads one message of the successor. Whether there may be more.
+    pub(super) fn read_down(&mut self, now: Millis) -> bool {
+        let Some(down) = &mut self.down else { return false };
+        let said = match down.link.receive(self.engine.reads_past_reset()) {
+            Ok(Arrival::Nothing) => return false,
+            Ok(Arrival::End) => {
+                self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.end_of_file(context)));
+                return false;
+            }
+            Ok(Arrival::Message(Message::ListenersAck, _)) => Some(FromSuccessor::ListenersAck),
+            Ok(Arrival::Message(Message::Ready, _)) => Some(FromSuccessor::Ready),
+            Ok(Arrival::Message(Message::Answer, _)) => Some(FromSuccessor::Answer),
+            Ok(Arrival::Message(Message::Note(note), _)) => {
+                down.note = Some(note);
+                Some(FromSuccessor::Note)
+            }
+            Ok(Arrival::Message(..) | Arrival::Truncated(..)) | Err(_) => None,
+        };
+        self.engine.with(now, |_, down, context| {
+            down.as_mut().map(|down| match said {
+                Some(said) => down.said(said, context),
+                None => down.broke(context),
+            })
+        });
+        true
+    }
+
+    pub(super) fn send_welcome(&mut self, out: &Outside) {
+        let Some(attempt) = self.engine.down.as_ref().map(super::predecessor::Predecessor::attempt) else { return };
+        let pidfd = process::own_pidfd();
+        let (Some(down), Ok(pidfd)) = (&mut self.down, pidfd) else { return };
+        let Ok(ledger) = down.ledger.descriptor().try_clone_to_owned() else { return };
+        let service = &self.engine.service;
+        let welcome = Welcome {
+            version: 1,
+            generation: self.generation,
+            owner: service.me,
+            epoch: service.epoch,
+            attempt,
+            connections: self.connections,
+            listeners: self.listeners.len() as u32,
+            pid: std::process::id(),
+            program: out.config.program.clone(),
+            runtime: out.config.runtime.clone(),
+        };
+        down.link.queue(Message::Welcome(welcome), vec![pidfd, ledger]);
+    }
+
+    pub(super) fn send_listeners(&mut self, now: Millis) {
+        let sent = self.queue_listeners();
+        if sent.is_err() {
+            // Out of descriptors for the copies: the newcomer is let down, we go on serving.
+            self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.broke(context)));
+        }
+    }
+
+    fn queue_listeners(&mut self) -> std::io::Result<()> {
+        let (Some(down), Some(deed), Some(socket)) = (&mut self.down, &self.deed, &self.takeover_socket) else {
+            return Ok(());
+        };
+        let mut fds = vec![deed.descriptor().try_clone_to_owned()?, socket.as_fd().try_clone_to_owned()?];
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        let mut remaining = self.listeners.len() as u32;
+        for held in &self.listeners {
+            if fds.len() == MAX_DESCRIPTORS || bytes > 32 * 1024 {
+                let message = Message::Listeners(Listeners { items: std::mem::take(&mut items), remaining });
+                down.link.queue(message, std::mem::take(&mut fds));
+                bytes = 0;
+            }
+            fds.push(held.fd.as_fd().try_clone_to_owned()?);
+            bytes += held.name.len() + MAX_ADDRESS;
+            remaining -= 1;
+            items.push(ListenerItem {
+                name: held.name.clone(),
+                address: held.spec.to_string(),
+                backlog: held.spec.backlog_length(),
+                options: held.spec.options_bits(),
+            });
+        }
+        down.link.queue(Message::Listeners(Listeners { items, remaining }), fds);
+        Ok(())
+    }
+
+    pub(super) fn send_draining(&mut self, out: &Outside) {
+        if let Some(down) = &mut self.down {
+            let deadline_ms = out.config.drain.as_millis() as u64;
+            down.link.queue(Message::Draining(Draining { connections: self.connections, deadline_ms }), Vec::new());
+        }
+    }
+
+    /// Offers one more connection.
+    pub(super) fn offer(&mut self, connection: Frozen, out: &Outside) -> Result<(), NotMigrated> {
+        let failed = |connection: Frozen, kind: ErrorKind, what: String, now: &str| {
+            Err(NotMigrated::Failed(Box::new(connection), Error::new(kind, what, now)))
+        };
+        const DRAIN_IT: &str = "the connection is still yours: drain it here";
+        let draining = self.engine.down.as_ref().is_some_and(|down| down.takes_offers());
+        let (true, Some(down)) = (draining, &mut self.down) else {
+            let what = "connections are offered from Drain on, while there is a successor".into();
+            return failed(connection, ErrorKind::WrongState, what, DRAIN_IT);
+        };
+        if let Err(error) = check(&connection, out.config.max_state, out.config.max_bytes) {
+            return Err(NotMigrated::Failed(Box::new(connection), error));
+        }
+        if !down.reads(&connection) {
+            let what = format!(
+                "the successor does not read state version {} of {}",
+                connection.state_version, connection.protocol
+            );
+            return failed(connection, ErrorKind::NotReadable, what, DRAIN_IT);
+        }
+        let descriptors = connection.descriptors() as u64;
+        if descriptors > down.room {
+            let what = format!("the successor has room for {} descriptors", down.room);
+            return failed(connection, ErrorKind::DescriptorLimit, what, DRAIN_IT);
+        }
+        let open = self.engine.down.as_ref().map_or(0, |down| down.open());
+        if !down.batch.fits(&connection) {
+            down.seal_batch();
+        }
+        let window_full = open >= WINDOW_CONNECTIONS
+            || (!down.has_batch() && down.unsettled.len() >= WINDOW_MESSAGES);
+        if window_full {
+            down.wants_room = true;
+            return Err(NotMigrated::Full(Box::new(connection)));
+        }
+        let memfd = match memfd_for(&connection) {
+            Ok(memfd) => memfd,
+            Err(error) => return Err(NotMigrated::Failed(Box::new(connection), error)),
+        };
+        let ledger = &down.ledger;
+        let slot = self.engine.with(out.now(), |_, down, context| match down {
+            Some(down) => down.offer(ledger, context),
+            None => Err(NoOffer::NotDraining),
+        });
+        match slot {
+            Ok(slot) => {
+                down.batch.push(slot, &connection, memfd);
+                down.room -= descriptors;
+                down.lend(slot, connection);
+                self.progress.offered += 1;
+                Ok(())
+            }
+            Err(NoOffer::NotDraining) => {
+                let what = "the attempt is being called off".into();
+                failed(connection, ErrorKind::WrongState, what, "the connection is still yours: Resume follows")
+            }
+            Err(NoOffer::SlotsUsedUp) => {
+                failed(connection, ErrorKind::WrongState, format!("{SLOTS} connections were offered"), DRAIN_IT)
+            }
+        }
+    }
+
+    /// The successor uses the connection in `slot`.
+    pub(super) fn settled(&mut self, slot: u32) -> Option<u64> {
+        let connection = self.down.as_mut()?.take_lent(slot)?;
+        self.progress.settled += 1;
+        self.count_bytes(&connection);
+        Some(connection.id)
+    }
+
+    /// The connection in `slot` is the application's again.
+    pub(super) fn returned(&mut self, slot: u32) -> Option<Frozen> {
+        let down = self.down.as_mut()?;
+        let connection = down.take_lent(slot)?;
+        down.room += connection.descriptors() as u64;
+        self.progress.returned += 1;
+        Some(connection)
+    }
+
+    /// Counts what travelled with a connection that was adopted.
+    pub(super) fn count_bytes<F>(&mut self, connection: &crate::Connection<F>) {
+        let companions = &connection.companions;
+        self.progress.state_bytes += connection.state.len() as u64;
+        self.progress.unread_bytes += connection.unread.len() as u64;
+        self.progress.unread_bytes += companions.iter().map(|c| c.unread.len() as u64).sum::<u64>();
+        self.progress.unsent_bytes += connection.unsent.len() as u64;
+        self.progress.unsent_bytes += companions.iter().map(|c| c.unsent.len() as u64).sum::<u64>();
+    }
+
+    /// A descriptor of `batch` turned out to be closed: the whole batch goes back to the application.
+    pub(super) fn withdraw(&mut self, batch: &Batch, now: Millis) {
+        let Some(down) = &self.down else { return };
+        let ledger = &down.ledger;
+        for slot in &batch.slots {
+            self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.withdraw(*slot, ledger, context)));
+        }
+    }
+}

@@ -1,0 +1,513 @@
+//! The takeover: the handle and its events, over two pure state machines.
+//!
+//! | room | what it holds |
+//! | --- | --- |
+//! | [`Takeover`] (here) | the face: locks, waits, hands out events |
+//! | `engine`, `predecessor`, `successor`, `rules` | who may do what, when: pure |
+//! | `state` | carries out what the engine says |
+//! | `upper`, `lower`, `lobby` | the links: to our predecessor, to our successor, of newcomers |
+//! | `link`, `batch` | messages and descriptors on a socket |
+//! | `path` | the takeover socket at its path |
+
+mod batch;
+mod config;
+mod engine;
+mod event;
+mod link;
+mod lobby;
+mod lower;
+#[cfg(test)]
+mod model;
+mod offer;
+pub(crate) mod path;
+mod predecessor;
+mod rules;
+mod state;
+mod successor;
+mod upper;
+
+pub use config::{Config, Reads};
+pub use event::{Event, Peer, Returned};
+pub use offer::Offer;
+
+use crate::connection::{Adopted, Frozen};
+use crate::drain::DrainSignals;
+use crate::error::{Error, ErrorKind, Result};
+use crate::listener::ListenerSpec;
+use crate::observe::Progress;
+use crate::ownership::SharedDeed;
+use crate::sys::poll::{Epoll, EventFd, TimerFd};
+use crate::sys::process::ForkMark;
+use engine::{Engine, Millis, Standing};
+use rules::Rules;
+use state::{Held, Outside, SIGNAL, State, TIMER, UP, WAKE};
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+use upper::Up;
+
+/// One process's part in the chain of generations: its takeover socket, its listeners, the link to its predecessor and
+/// the link to its successor.
+///
+/// A clone is the same handle. Any thread may call anything; [`next_event`](Takeover::next_event) has one caller at a
+/// time; no lock is held across a call that waits. There is no thread and no runtime inside: whoever calls `next_event`
+/// (or polls [`event_fd`](Takeover::event_fd) and then calls it) does the work. After a fork the child's handle is dead.
+#[derive(Clone)]
+pub struct Takeover {
+    inner: Shared,
+}
+
+type Shared = Arc<Inner>;
+
+/// Why [`Takeover::migrate`] did not take a connection. It is still the caller's, and still frozen.
+#[derive(Debug)]
+pub enum NotMigrated {
+    /// Enough is on its way: wait for [`Event::Room`], then call again.
+    Full(Box<Frozen>),
+    /// It cannot be offered: drain it here, or (if the attempt was called off) thaw it.
+    Failed(Box<Frozen>, Error),
+}
+
+struct Inner {
+    mark: ForkMark,
+    outside: Outside,
+    state: Mutex<State>,
+    /// Held by the one caller of `next_event`.
+    polling: Mutex<Vec<(u64, u32)>>,
+}
+
+impl Takeover {
+    /// Finds the process that waits at `path` and begins to take over from it, or becomes the first there.
+    ///
+    /// Blocks until the predecessor's listeners are in hand, at most `config.handshake`. The directory of `path` must be
+    /// ours or root's and closed to other writers (or have the sticky bit); a stale socket at `path` is replaced.
+    ///
+    /// # Errors
+    /// `PathTooLong`, `DirectoryMissing`, `UnsafeDirectory`, `ForeignFile`, `WrongUser`, `WrongProcess`: the path or who
+    /// waits there is not to be trusted. `Busy`: another successor is at it. `NoAnswer`: the predecessor did not answer in
+    /// time. `NoCommonVersion`, `Malformed`, `OutOfOrder`, `DescriptorCount`: it speaks otherwise. `DescriptorLimit`:
+    /// too few descriptors for what is coming. `ListenerMismatch`: what came is not what it was said to be.
+    /// `SignalNotBlocked`, `Unsupported`, `System`. After an error nothing has changed: who served goes on serving.
+    pub fn open(path: impl AsRef<Path>, config: Config) -> Result<Takeover> {
+        let deadline = Instant::now() + config.handshake;
+        loop {
+            let claim = path::claim(path.as_ref(), &config.allowed_uids, deadline)?;
+            let inner = Inner::new(path.as_ref().into(), config.clone())?;
+            match claim {
+                path::Claim::First(socket) => return inner.begin(socket).map(Takeover::of),
+                path::Claim::Found(socket, credentials) => {
+                    inner.join(socket, credentials)?;
+                    if inner.handshake(deadline)? {
+                        return Ok(Takeover::of(inner));
+                    }
+                }
+            }
+            // End-of-file before anything was in hand: the owner left or was replaced just then. Look again.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn of(inner: Inner) -> Takeover {
+        Takeover { inner: Arc::new(inner) }
+    }
+
+    /// Our generation: 1 for the first process at the path, one more with each committed takeover.
+    pub fn generation(&self) -> u64 {
+        self.inner.peek(|state| state.generation)
+    }
+
+    /// The process that we take over from, or took over from while its link lasts.
+    pub fn predecessor(&self) -> Option<Peer> {
+        self.inner.peek(|state| state.up.as_ref().map(|up| up.peer.clone()))
+    }
+
+    /// The listener `name`: the predecessor's where it has one, else bound as `spec` says. No listener is to be accepted
+    /// from before [`ready`](Takeover::ready).
+    ///
+    /// The descriptor belongs to the caller; libzdt keeps one of its own for the same socket and passes it on. Non-blocking
+    /// and close-on-exec.
+    ///
+    /// # Errors
+    /// `NameUsed`: asked for before. `ListenerMismatch`: the predecessor's is not what `spec` asks for; it stays
+    /// unclaimed. `AddressInUse`, `InvalidArgument`, `System`: it could not be bound. The service is as it was.
+    pub fn listener(&self, name: &str, spec: &ListenerSpec) -> Result<OwnedFd> {
+        self.inner.change(|state, _| state.claim(name, spec))?
+    }
+
+    /// The names of inherited listeners that were not asked for: `ready` fails until they are.
+    pub fn unclaimed(&self) -> Vec<String> {
+        self.inner.peek(|state| {
+            state.listeners.iter().filter(|held| !held.claimed).map(|held| held.name.clone()).collect()
+        })
+    }
+
+    /// We are fit to serve: accept from the listeners from here on. The predecessor stops and begins to hand over.
+    ///
+    /// # Errors
+    /// `ListenerUnclaimed`: an inherited listener was not asked for, and whoever connects to it would wait for ever.
+    /// `WrongState`: called before. `AttemptLost`: the attempt is off.
+    pub fn ready(&self) -> Result<()> {
+        self.inner.change(|state, out| state.ready(out.now()))?
+    }
+
+    /// What happened next; waits for it for at most `timeout` (`None`: for ever; zero: not at all).
+    ///
+    /// Everything that libzdt does is done in here. Call it until it gives `None` whenever
+    /// [`event_fd`](Takeover::event_fd) is readable. Coming back after [`Event::Drain`] says that the application has
+    /// stopped accepting.
+    ///
+    /// # Errors
+    /// `WrongState`: another thread is in here. `Closed`, `Forked`, `System`.
+    pub fn next_event(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
+        let event = self.inner.next_event(timeout)?;
+        Ok(event.map(|mut event| {
+            if let Event::Offer(offer) = &mut event {
+                offer.bind(&self.inner);
+            }
+            event
+        }))
+    }
+
+    /// A descriptor for the application's own poller: readable (level-triggered) while `next_event` has something to do.
+    /// It belongs to the handle; only wait for it, do not read it.
+    pub fn event_fd(&self) -> BorrowedFd<'_> {
+        self.inner.outside.epoll.as_fd()
+    }
+
+    /// Offers a frozen connection to the successor, from [`Event::Drain`] on. Never blocks.
+    ///
+    /// Frozen means: out of the poller, nothing in flight, every byte that was read or is to be written in the connection
+    /// or on the socket. The descriptors are lent until [`Event::Settled`] or [`Event::Returned`] names the connection;
+    /// its bytes are taken.
+    ///
+    /// # Errors
+    /// [`NotMigrated::Full`]: wait for [`Event::Room`]. [`NotMigrated::Failed`] with `WrongState` (no successor, or the
+    /// attempt is being called off), `TooLarge`, `NotReadable`, `DescriptorLimit` (the successor has no room),
+    /// `InvalidArgument`, `System`: drain it here.
+    pub fn migrate(&self, connection: Frozen) -> std::result::Result<(), NotMigrated> {
+        let inner = &self.inner;
+        let mut state = match inner.lock() {
+            Ok(state) => state,
+            Err(error) => return Err(NotMigrated::Failed(Box::new(connection), error)),
+        };
+        if state.drain_taken {
+            state.application_is_back(inner.outside.now());
+            state.pump(&inner.outside);
+        }
+        let offered = state.offer(connection, &inner.outside);
+        state.send_sealed(&inner.outside);
+        state.set_wake(&inner.outside);
+        offered
+    }
+
+    /// Nothing more will be offered; [`Event::Done`] follows when the last connection is settled and probation is over.
+    /// Draining without a successor: nothing is in flight any more, `Done` follows at once.
+    ///
+    /// # Errors
+    /// `WrongState`: nobody asked to drain.
+    pub fn migrated_all(&self) -> Result<()> {
+        self.inner.change(|state, out| {
+            state.application_is_back(out.now());
+            if !state.engine.is_draining() {
+                let what = "nothing is being drained";
+                return Err(Error::new(ErrorKind::WrongState, what, "wait for Drain; nothing was changed"));
+            }
+            state.engine.migrated_all(out.now());
+            Ok(())
+        })?
+    }
+
+    /// Asks this process to drain, as a signal would: [`Event::Drain`] without a successor follows, unless one is at it.
+    /// A successor that comes meanwhile takes over as ever. Any thread; not from a signal handler.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn drain(&self) -> Result<()> {
+        self.inner.change(|state, out| state.engine.drain(out.now()))
+    }
+
+    /// Says how many live connections there are: the successor makes room for so many descriptors before anything is
+    /// frozen, and progress is shown against it. Cheap; call it whenever the number changes much.
+    pub fn set_connections(&self, count: u64) {
+        if let Ok(mut state) = self.inner.lock() {
+            state.connections = count;
+        }
+    }
+
+    /// What the takeover has done so far.
+    pub fn progress(&self) -> Progress {
+        self.inner.peek(|state| Progress { generation: state.generation, ..state.progress })
+    }
+
+    /// Leaves: every offer is answered or taken back, an owner without a successor gives the service up and unlinks the
+    /// path. Blocks for some milliseconds at most. Every later call gives `Closed`; so does dropping the last clone.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+impl fmt::Debug for Takeover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Takeover").field("path", &self.inner.outside.path).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn new(path: PathBuf, config: Config) -> Result<Inner> {
+        let system = |error: std::io::Error| Error::system("setting up", &error).now("nothing was changed");
+        let signals = match config.drain_signals.as_slice() {
+            [] => None,
+            signals => Some(DrainSignals::new(signals)?),
+        };
+        let outside = Outside {
+            path,
+            config,
+            epoll: Epoll::new().map_err(system)?,
+            wake: EventFd::new().map_err(system)?,
+            timer: TimerFd::new().map_err(system)?,
+            signals,
+            start: Instant::now(),
+        };
+        outside.watch(Some(outside.wake.as_fd()), WAKE)?;
+        outside.watch(Some(outside.timer.as_fd()), TIMER)?;
+        outside.watch(outside.signals.as_ref().map(AsFd::as_fd), SIGNAL)?;
+        let engine = Engine::first(outside.durations(), Rules::default());
+        Ok(Inner {
+            mark: ForkMark::new().map_err(system)?,
+            outside,
+            state: Mutex::new(State::new(engine)),
+            polling: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The first of a chain: the deed is new, and ours.
+    fn begin(self, socket: OwnedFd) -> Result<Inner> {
+        {
+            let mut state = self.lock()?;
+            state.deed = Some(SharedDeed::create().map_err(|error| Error::system("memfd_create", &error))?);
+            state.takeover_socket = Some(socket);
+            state.serve(&self.outside);
+            state.set_wake(&self.outside);
+        }
+        Ok(self)
+    }
+
+    /// A newcomer: HELLO goes out.
+    fn join(&self, socket: OwnedFd, credentials: crate::sys::process::Credentials) -> Result<()> {
+        let mut state = self.lock()?;
+        let up = Up::hello(socket, credentials, &self.outside)?;
+        self.outside.watch(up.link.socket(), UP)?;
+        state.engine = Engine::newcomer(self.outside.durations(), Rules::default(), self.outside.now());
+        state.up = Some(up);
+        state.pump(&self.outside);
+        Ok(())
+    }
+
+    /// Waits until the listeners are in hand. `false`: the link ended before anything was.
+    fn handshake(&self, deadline: Instant) -> Result<bool> {
+        loop {
+            {
+                let mut state = self.lock()?;
+                if let Some(fault) = state.fault.clone() {
+                    drop(state);
+                    self.close();
+                    return Err(fault);
+                }
+                if state.engine.up.as_ref().is_some_and(|up| up.is_warming_up()) || state.engine.service.holds {
+                    state.set_wake(&self.outside);
+                    return Ok(true);
+                }
+                if state.engine.up.is_none() && Instant::now() < deadline {
+                    state.closed = true;
+                    return Ok(false);
+                }
+                if Instant::now() >= deadline {
+                    let pid = state.up.as_ref().map_or(0, |up| up.peer.pid);
+                    drop(state);
+                    self.close();
+                    let what = format!("process {pid} did not answer within {:?}", self.outside.config.handshake);
+                    let now = "if it hangs, end it and call again; nothing was changed";
+                    return Err(Error::new(ErrorKind::NoAnswer, what, now).with_pid(pid));
+                }
+            }
+            self.wait(deadline.saturating_duration_since(Instant::now()).into(), &mut Vec::new())?;
+        }
+    }
+
+    /// Waits for something to happen, and lets it.
+    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<(u64, u32)>) -> Result<()> {
+        self.outside.epoll.wait(ready, timeout).map_err(|error| Error::system("epoll_wait", &error))?;
+        let mut state = self.lock()?;
+        for (token, _) in ready.drain(..) {
+            state.happened(token, &self.outside);
+        }
+        state.pump(&self.outside);
+        Ok(())
+    }
+
+    fn next_event(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
+        let mut ready = match self.polling.try_lock() {
+            Ok(ready) => ready,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let what = "another thread waits for events";
+                return Err(Error::new(ErrorKind::WrongState, what, "one at a time; nothing was changed"));
+            }
+        };
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let mut looked = false;
+        loop {
+            let mut state = self.lock()?;
+            if state.drain_taken || state.events.is_empty() {
+                let now = self.outside.now();
+                state.application_is_back(now);
+                if state.events.is_empty() {
+                    state.settle_down(now);
+                }
+                state.pump(&self.outside);
+            }
+            let event = state.events.pop_front();
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if event.is_some() || (looked && left == Some(Duration::ZERO)) {
+                state.drain_taken |= matches!(event, Some(Event::Drain { .. }));
+                state.set_wake(&self.outside);
+                return Ok(event);
+            }
+            state.set_wake(&self.outside);
+            drop(state);
+            looked = true;
+            self.wait(left, &mut ready)?;
+        }
+    }
+
+    fn adopt(&self, slot: u32, connection: &Adopted) -> Result<bool> {
+        let mut state = self.lock()?;
+        let ours = state.adopt(slot, connection, self.outside.now());
+        state.set_wake(&self.outside);
+        Ok(ours)
+    }
+
+    fn refuse(&self, slot: u32, connection: &Adopted) {
+        // A handle that is closed has answered every offer; a forked one has no say.
+        if let Ok(mut state) = self.lock() {
+            state.refuse(slot, connection, self.outside.now());
+            state.set_wake(&self.outside);
+        }
+    }
+
+    /// The state, unless the handle is of no more use.
+    fn lock(&self) -> Result<MutexGuard<'_, State>> {
+        if self.mark.forked() {
+            return Err(self.bury());
+        }
+        // A panic while the lock was held is a fault of ours; what is half done is still decided by the shared words.
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return Err(Error::new(ErrorKind::Closed, "the handle was closed", "open a new one"));
+        }
+        Ok(state)
+    }
+
+    /// We are in a child: close the copies of link and takeover socket, which are the parent's.
+    fn bury(&self) -> Error {
+        // Another thread of the parent may have held the lock at the fork: then it stays locked here, and exec closes.
+        if let Ok(mut state) = self.state.try_lock() {
+            state.forget();
+        }
+        let what = "the handle belongs to the process that this one was forked from";
+        Error::new(ErrorKind::Forked, what, "that process goes on as it was; open a handle of your own after exec")
+    }
+
+    fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state, and carries out what follows.
+    fn change<R>(&self, change: impl FnOnce(&mut State, &Outside) -> R) -> Result<R> {
+        let mut state = self.lock()?;
+        let changed = change(&mut state, &self.outside);
+        state.pump(&self.outside);
+        state.set_wake(&self.outside);
+        Ok(changed)
+    }
+
+    fn close(&self) {
+        let Ok(mut state) = self.lock() else { return };
+        state.engine.leave();
+        state.pump(&self.outside);
+        state.closed = true;
+        state.forget();
+        // Whoever waits in next_event finds the handle closed.
+        let _ = self.outside.wake.signal();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl State {
+    fn claim(&mut self, name: &str, spec: &ListenerSpec) -> Result<OwnedFd> {
+        if name.is_empty() || name.len() > crate::wire::limits::MAX_NAME {
+            let what = "the name of a listener has 1 to 255 bytes";
+            return Err(Error::new(ErrorKind::InvalidArgument, what, "nothing was bound"));
+        }
+        let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| Error::system("dup", &error));
+        if let Some(held) = self.listeners.iter_mut().find(|held| held.name == name) {
+            if held.claimed {
+                let what = format!("the listener {name:?} was asked for before");
+                return Err(Error::new(ErrorKind::NameUsed, what, "use the descriptor that came then"));
+            }
+            spec.check(held.fd.as_fd())?;
+            let given = copy(&held.fd)?;
+            held.claimed = true;
+            return Ok(given);
+        }
+        let fd = spec.bind()?;
+        let given = copy(&fd)?;
+        self.listeners.push(Held { name: name.into(), spec: spec.clone(), fd, claimed: true, unserved_since: None });
+        Ok(given)
+    }
+
+    fn ready(&mut self, now: Millis) -> Result<()> {
+        if self.engine.service.ready {
+            return Err(Error::new(ErrorKind::WrongState, "ready was called before", "go on serving"));
+        }
+        if matches!(self.engine.service.standing, Standing::Lost | Standing::Left) {
+            let fault = self.fault.as_ref().map_or("the predecessor called it off", |fault| fault.what());
+            let what = format!("the attempt is off: {fault}");
+            return Err(Error::new(ErrorKind::AttemptLost, what, "the service is elsewhere; start again"));
+        }
+        let unclaimed: Vec<&str> =
+            self.listeners.iter().filter(|held| !held.claimed).map(|held| held.name.as_str()).collect();
+        if !unclaimed.is_empty() {
+            let what = format!("the predecessor serves listeners that nobody asked for here: {}", unclaimed.join(", "));
+            let now = "the predecessor goes on serving; ask for them with listener(), then call ready again";
+            return Err(Error::new(ErrorKind::ListenerUnclaimed, what, now));
+        }
+        self.engine.ready(now);
+        Ok(())
+    }
+
+    /// Closes everything without a word to anybody.
+    fn forget(&mut self) {
+        self.up = None;
+        self.down = None;
+        self.takeover_socket = None;
+        self.listeners.clear();
+        self.lobby = lobby::Lobby::default();
+        self.events.clear();
+        self.deed = None;
+    }
+
+    /// Sends a batch as soon as it is full; the last one goes when the application has nothing to add.
+    fn send_sealed(&mut self, outside: &Outside) {
+        if self.down.as_ref().is_some_and(|down| down.link.has_queued()) {
+            self.pump(outside);
+        }
+    }
+}

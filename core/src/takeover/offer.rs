@@ -1,0 +1,76 @@
+//! A connection on offer, in the hands of the successor's application.
+
+use super::{Inner, Shared};
+use crate::connection::Adopted;
+use crate::error::Result;
+use std::fmt;
+use std::sync::Arc;
+
+/// A connection that the predecessor has frozen and offers. [`adopt`](Offer::adopt) it once the objects for it are built;
+/// [`refuse`](Offer::refuse) it, or drop it, and it goes back to the predecessor as it was.
+pub struct Offer {
+    slot: u32,
+    connection: Option<Adopted>,
+    shared: Option<Shared>,
+}
+
+impl Offer {
+    /// An offer that has not been handed to the application.
+    pub(super) fn pending(slot: u32, connection: Adopted) -> Offer {
+        Offer { slot, connection: Some(connection), shared: None }
+    }
+
+    pub(super) fn bind(&mut self, inner: &Arc<Inner>) {
+        self.shared = Some(inner.clone());
+    }
+
+    /// What is offered. Look at it, but leave the descriptors alone until it is adopted: the predecessor may take the
+    /// connection back at any moment before.
+    #[allow(clippy::missing_panics_doc)]
+    pub fn connection(&self) -> &Adopted {
+        self.connection.as_ref().unwrap_or_else(|| unreachable!("an offer has its connection until it is answered"))
+    }
+
+    /// Takes the connection. `None`: it went back to the predecessor meanwhile, and nothing is left to do.
+    ///
+    /// From here the descriptors belong to the caller, who writes `unsent` before anything else, uses `unread` before it
+    /// reads on, and ends the connection with shutdown and close. Never blocks; any thread.
+    ///
+    /// # Errors
+    /// `Closed` or `Forked`: the offer is gone with the handle.
+    pub fn adopt(mut self) -> Result<Option<Adopted>> {
+        let (Some(connection), Some(inner)) = (self.connection.take(), self.shared.take()) else { return Ok(None) };
+        let ours = inner.adopt(self.slot, &connection)?;
+        Ok(ours.then_some(connection))
+    }
+
+    /// Gives the connection back; the predecessor goes on with it. `why` is for people: it is not interpreted. Never
+    /// blocks; any thread.
+    pub fn refuse(self, why: &str) {
+        let _ = why;
+        drop(self);
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        if let (Some(connection), Some(inner)) = (self.connection.take(), self.shared.take()) {
+            inner.refuse(self.slot, &connection);
+        }
+    }
+}
+
+impl fmt::Debug for Offer {
+    /// State, unread and unsent bytes are the application's: their lengths are shown, not they.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Offer");
+        shown.field("slot", &self.slot);
+        if let Some(connection) = &self.connection {
+            shown.field("protocol", &connection.protocol);
+            shown.field("state", &connection.state.len());
+            shown.field("unread", &connection.unread.len());
+            shown.field("unsent", &connection.unsent.len());
+        }
+        shown.finish_non_exhaustive()
+    }
+}

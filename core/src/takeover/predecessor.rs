@@ -1,0 +1,470 @@
+//! The predecessor's machine: from WELCOME until the successor owns the service and everything offered is settled, or
+//! until the attempt is off and everything has returned.
+
+use super::engine::{Action, Cause, Context, Say, Side, Standing, Tell, Timer, Timers};
+use super::rules::Rule;
+use crate::ownership::{self, DeedWord, Ledger, Resume, Word};
+
+/// What a successor says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum FromSuccessor {
+    ListenersAck,
+    Ready,
+    Answer,
+    /// It leaves; end-of-file follows.
+    Note,
+}
+
+/// How far the takeover is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Phase {
+    /// Listeners are on their way; waits for LISTENERS_ACK.
+    Handshake,
+    /// Waits for READY.
+    WarmUp,
+    /// The application was told to stop accepting; DRAINING goes out when it has.
+    Stopping,
+    /// DRAINING is out: the deed may change hands.
+    Doubt,
+    /// The successor owns the service.
+    Handed,
+    /// The attempt is off, or we resumed; what is open is being taken back.
+    Over,
+}
+
+/// Why a connection cannot be offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoOffer {
+    /// Nobody is there to offer to, or no longer.
+    NotDraining,
+    /// Every word of the ledger was used.
+    SlotsUsedUp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Predecessor {
+    successor: u32,
+    phase: Phase,
+    pub(crate) timers: Timers,
+    /// Slots that are OFFERED as far as we know, in the order of offering.
+    open: Vec<u32>,
+    next_slot: u32,
+    link: bool,
+    dead: bool,
+    told_drain: bool,
+    told_done: bool,
+    /// The application has nothing more to offer.
+    complete: bool,
+    /// The drain deadline has come: nothing is offered any more.
+    expired: bool,
+    left: u64,
+    /// Accepting for a successor that hangs.
+    sharing: bool,
+    aborting: Option<Cause>,
+    resuming: bool,
+    scanning: bool,
+    taking_back: bool,
+    leaving: bool,
+}
+
+impl Predecessor {
+    /// Welcomes a newcomer under this id. `drained`: the application stopped accepting already.
+    pub(crate) fn new(successor: u32, drained: bool, context: &mut Context<'_>) -> Predecessor {
+        context.act(Action::Send(Side::Down, Say::Welcome));
+        context.act(Action::Send(Side::Down, Say::Listeners));
+        let mut timers = Timers::default();
+        timers.set(Timer::Handshake, context.now + context.durations.handshake);
+        Predecessor {
+            successor,
+            phase: Phase::Handshake,
+            timers,
+            open: Vec::new(),
+            next_slot: 0,
+            link: true,
+            dead: false,
+            told_drain: drained,
+            told_done: false,
+            complete: false,
+            expired: false,
+            left: 0,
+            sharing: false,
+            aborting: None,
+            resuming: false,
+            scanning: false,
+            taking_back: false,
+            leaving: false,
+        }
+    }
+
+    pub(crate) fn told_drain(&self) -> bool {
+        self.told_drain
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.successor
+    }
+
+    /// How many connections are on offer and neither settled nor returned.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether connections can be offered at this moment.
+    pub(crate) fn takes_offers(&self) -> bool {
+        (Phase::Stopping..=Phase::Handed).contains(&self.phase) && self.link && !self.expired && !self.leaving
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Nothing is left for this machine to do.
+    pub(crate) fn over(&self) -> bool {
+        self.phase == Phase::Over && self.open.is_empty() && self.aborting.is_none()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn told_done(&self) -> bool {
+        self.told_done
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_open(&self, slot: u32) -> bool {
+        self.open.contains(&slot)
+    }
+
+    /// The successor said something.
+    pub(crate) fn said(&mut self, message: FromSuccessor, context: &mut Context<'_>) {
+        self.scanning = true;
+        match (message, self.phase) {
+            (FromSuccessor::ListenersAck, Phase::Handshake) => {
+                self.phase = Phase::WarmUp;
+                self.timers.clear(Timer::Handshake);
+                self.timers.set(Timer::Ready, context.now + context.durations.ready);
+            }
+            (FromSuccessor::Ready, Phase::WarmUp) => {
+                self.phase = Phase::Stopping;
+                self.timers.clear(Timer::Ready);
+                self.timers.set(Timer::Drain, context.now + context.durations.drain);
+                self.tell_drain(context);
+            }
+            (FromSuccessor::Answer, _) => self.found_awake(context),
+            (FromSuccessor::Note, _) => {}
+            _ => self.abort(Cause::Broke, context),
+        }
+    }
+
+    fn tell_drain(&mut self, context: &mut Context<'_>) {
+        self.told_drain = true;
+        self.complete = false;
+        self.told_done = false;
+        context.service.accepting = false;
+        context.tell(Tell::Drain { successor: true });
+    }
+
+    /// The application has stopped accepting: say so. From here the deed may change hands.
+    pub(crate) fn stopped(&mut self, context: &mut Context<'_>) {
+        if self.phase != Phase::Stopping || self.aborting.is_some() {
+            return;
+        }
+        self.phase = Phase::Doubt;
+        context.service.standing = Standing::Doubt;
+        // Later than the successor's own timer: it commits after `commit` although offers are unsettled.
+        self.timers.set(Timer::Commit, context.now + context.durations.commit + context.durations.handshake);
+        context.act(Action::Send(Side::Down, Say::Draining));
+    }
+
+    /// Writes OFFERED for one more frozen connection; its slot.
+    pub(crate) fn offer(&mut self, ledger: &impl Ledger, context: &mut Context<'_>) -> Result<u32, NoOffer> {
+        self.stopped(context);
+        if !self.takes_offers() || self.aborting.is_some() || self.phase < Phase::Doubt {
+            return Err(NoOffer::NotDraining);
+        }
+        if !context.rules.hold(Rule::SlotOnce) && self.next_slot > 0 {
+            let slot = self.next_slot - 1;
+            if ledger.swap(slot, Word::Returned, Word::Offered).is_ok() {
+                self.open.push(slot);
+                return Ok(slot);
+            }
+        }
+        while self.next_slot < ledger.slots() {
+            let slot = self.next_slot;
+            self.next_slot += 1;
+            // A word that is not free was written by the other side; what it says there harms nobody.
+            if ledger.swap(slot, Word::Free, Word::Offered).is_ok() {
+                self.open.push(slot);
+                return Ok(slot);
+            }
+        }
+        Err(NoOffer::SlotsUsedUp)
+    }
+
+    /// The offer in `slot` cannot be sent: take it back, alone.
+    pub(crate) fn withdraw(&mut self, slot: u32, ledger: &impl Ledger, context: &mut Context<'_>) {
+        if let Some(place) = self.open.iter().position(|open| *open == slot) {
+            self.take_back(place, ledger, context);
+        }
+    }
+
+    /// The application has nothing more to offer.
+    pub(crate) fn migrated_all(&mut self, context: &mut Context<'_>) {
+        self.stopped(context);
+        if !self.complete {
+            self.complete = true;
+            if self.link && self.phase != Phase::Over {
+                context.act(Action::Send(Side::Down, Say::Last));
+            }
+        }
+    }
+
+    /// The link is at its end: no more messages will come. No proof of death.
+    pub(crate) fn end_of_file(&mut self, context: &mut Context<'_>) {
+        self.scanning = true;
+        self.link = false;
+        context.act(Action::Close(Side::Down));
+        if self.phase == Phase::Handed {
+            self.taking_back = true;
+            if !context.rules.hold(Rule::DeathByPidfd) {
+                self.resuming = true;
+            }
+        } else {
+            self.abort(Cause::Closed, context);
+        }
+    }
+
+    /// The successor's pidfd says that it is dead.
+    pub(crate) fn died(&mut self, context: &mut Context<'_>) {
+        self.dead = true;
+        if self.phase == Phase::Handed {
+            self.resuming = true;
+        } else {
+            self.abort(Cause::Died, context);
+        }
+    }
+
+    /// The successor broke the protocol, or we cannot go on: call the attempt off.
+    pub(crate) fn broke(&mut self, context: &mut Context<'_>) {
+        if self.phase == Phase::Handed {
+            // Too late to abort: no more is read or offered, what is open is taken back.
+            self.end_of_file(context);
+        } else {
+            self.abort(Cause::Broke, context);
+        }
+    }
+
+    pub(crate) fn fire(&mut self, timer: Timer, context: &mut Context<'_>) {
+        self.scanning = true;
+        self.timers.clear(timer);
+        match timer {
+            Timer::Handshake | Timer::Ready | Timer::Commit => self.abort(Cause::Late(timer), context),
+            Timer::Drain if self.phase == Phase::Handed => {
+                self.expired = true;
+                self.complete = true;
+                self.left = self.open.len() as u64;
+                self.taking_back = context.rules.hold(Rule::NoOfferLeftBehind);
+                if !self.taking_back {
+                    self.open.clear();
+                }
+            }
+            Timer::Drain => self.abort(Cause::Late(timer), context),
+            Timer::Probation => {}
+        }
+    }
+
+    /// The queue of a listener stays unserved: accept from it, owner or not.
+    pub(crate) fn unserved(&mut self, context: &mut Context<'_>) {
+        let in_between = matches!(context.service.standing, Standing::Doubt | Standing::Handed);
+        let shares = context.rules.hold(Rule::ShareWhenHung) && !self.sharing;
+        if shares && in_between && context.service.holds && !self.leaving {
+            self.sharing = true;
+            context.service.accepting = true;
+            if self.link {
+                context.act(Action::Send(Side::Down, Say::Hung));
+            }
+            context.tell(Tell::Accept(Cause::Unserved));
+        }
+    }
+
+    fn found_awake(&mut self, context: &mut Context<'_>) {
+        if self.sharing {
+            self.sharing = false;
+            self.tell_drain(context);
+        }
+    }
+
+    fn abort(&mut self, cause: Cause, context: &mut Context<'_>) {
+        if self.phase < Phase::Handed && self.aborting.is_none() && !self.leaving {
+            self.aborting = Some(cause);
+            if !context.rules.hold(Rule::SwapBeforeClose) && self.link {
+                self.link = false;
+                context.act(Action::Close(Side::Down));
+            }
+        }
+    }
+
+    /// The application leaves: every offer is taken back, then the link is closed.
+    pub(crate) fn leave(&mut self, context: &mut Context<'_>) {
+        self.leaving = true;
+        self.aborting = None;
+        self.resuming = false;
+        self.phase = Phase::Over;
+        self.taking_back = true;
+        if !context.rules.hold(Rule::NoOfferLeftBehind) {
+            self.open.clear();
+        }
+        if self.open.is_empty() && self.link {
+            self.link = false;
+            context.act(Action::Close(Side::Down));
+        }
+    }
+
+    /// One small step: at most one swap. Whether anything moved.
+    pub(crate) fn step(&mut self, deed: &impl DeedWord, ledger: &impl Ledger, context: &mut Context<'_>) -> bool {
+        if let Some(cause) = self.aborting.take() {
+            self.step_abort(cause, deed, context);
+        } else if self.resuming {
+            self.step_resume(deed, context);
+        } else if self.scanning {
+            self.scanning = false;
+            self.scan(deed, ledger, context);
+        } else if self.taking_back && !self.open.is_empty() {
+            self.step_take_back(ledger, context);
+        } else if self.taking_back {
+            self.taking_back = false;
+        } else {
+            return self.step_done(context);
+        }
+        true
+    }
+
+    fn step_abort(&mut self, cause: Cause, deed: &impl DeedWord, context: &mut Context<'_>) {
+        if !context.rules.hold(Rule::AbortBySwap) && self.phase < Phase::Doubt {
+            let epoch = context.service.epoch;
+            return self.serve_again(epoch, cause, context);
+        }
+        match ownership::abort(deed, context.service.me, context.service.epoch) {
+            Ok(epoch) => self.serve_again(epoch, cause, context),
+            Err(_) => self.hand(context),
+        }
+    }
+
+    fn step_resume(&mut self, deed: &impl DeedWord, context: &mut Context<'_>) {
+        let successor = if context.rules.hold(Rule::ResumeFromSuccessor) { self.successor } else { deed.read().owner };
+        match ownership::resume(deed, successor, context.service.me) {
+            Resume::Won(epoch) => self.serve_again(epoch, Cause::Died, context),
+            Resume::Relieved => {
+                self.resuming = false;
+                self.taking_back = true;
+                self.relieve(context);
+            }
+            Resume::Again => {}
+        }
+    }
+
+    /// We won: close the link, answer newcomers again, accept again, take back every offer; in this order.
+    fn serve_again(&mut self, epoch: u32, cause: Cause, context: &mut Context<'_>) {
+        self.phase = Phase::Over;
+        self.resuming = false;
+        self.timers = Timers::default();
+        if self.link {
+            self.link = false;
+            context.act(Action::Close(Side::Down));
+        }
+        context.own(epoch);
+        if self.told_drain {
+            context.service.accepting = true;
+            context.tell(Tell::Resume(cause));
+        }
+        self.taking_back = true;
+    }
+
+    /// The successor owns the service.
+    fn hand(&mut self, context: &mut Context<'_>) {
+        self.phase = Phase::Handed;
+        context.service.standing = Standing::Handed;
+        for timer in [Timer::Handshake, Timer::Ready, Timer::Commit] {
+            self.timers.clear(timer);
+        }
+        self.timers.set(Timer::Probation, context.now + context.durations.probation);
+        if !self.told_drain {
+            self.timers.set(Timer::Drain, context.now + context.durations.drain);
+            self.tell_drain(context);
+        }
+        self.taking_back = !self.link;
+        self.resuming = self.dead;
+    }
+
+    fn relieve(&mut self, context: &mut Context<'_>) {
+        if context.service.standing == Standing::Relieved {
+            return;
+        }
+        context.service.standing = Standing::Relieved;
+        context.service.accepting = false;
+        context.service.holds = false;
+        self.sharing = false;
+        self.timers.clear(Timer::Probation);
+        context.act(Action::CloseService);
+        context.tell(Tell::Relieved);
+    }
+
+    /// Reads the deed and every open word, as after each batch of messages.
+    fn scan(&mut self, deed: &impl DeedWord, ledger: &impl Ledger, context: &mut Context<'_>) {
+        let owner = deed.read().owner;
+        if self.phase == Phase::Doubt && owner != context.service.me {
+            self.hand(context);
+        }
+        if self.phase == Phase::Handed && (owner == 0 || ledger.relieved()) && context.rules.hold(Rule::PassRelief) {
+            self.relieve(context);
+        }
+        self.open.retain(|slot| match ledger.read(*slot) {
+            Word::Adopted => {
+                context.tell(Tell::Settled(*slot));
+                false
+            }
+            Word::Refused => {
+                context.tell(Tell::Refused(*slot));
+                false
+            }
+            _ => true,
+        });
+    }
+
+    fn step_take_back(&mut self, ledger: &impl Ledger, context: &mut Context<'_>) {
+        // From the end: it costs nothing, and the successor adopts from the front.
+        self.take_back(self.open.len() - 1, ledger, context);
+        if self.leaving && self.open.is_empty() && self.link {
+            self.link = false;
+            context.act(Action::Close(Side::Down));
+        }
+    }
+
+    fn take_back(&mut self, place: usize, ledger: &impl Ledger, context: &mut Context<'_>) {
+        let slot = self.open.remove(place);
+        let swapped = ledger.swap(slot, Word::Offered, Word::Returned);
+        context.tell(match swapped {
+            Err(Word::Adopted) if !context.rules.hold(Rule::TakeBackBySwap) => Tell::TakenBack(slot),
+            Err(Word::Adopted) => Tell::Settled(slot),
+            Err(Word::Refused) => Tell::Refused(slot),
+            _ => Tell::TakenBack(slot),
+        });
+    }
+
+    fn step_done(&mut self, context: &mut Context<'_>) -> bool {
+        let probation_over = match self.timers.get(Timer::Probation) {
+            Some(at) => at <= context.now,
+            None => true,
+        };
+        let settled = match context.service.standing {
+            Standing::Handed => probation_over && !self.sharing,
+            Standing::Relieved => true,
+            _ => false,
+        };
+        let done = settled && self.complete && self.open.is_empty() && !self.told_done;
+        if done {
+            self.told_done = true;
+            context.tell(Tell::Done { left: self.left });
+        }
+        done
+    }
+}
+

@@ -1,0 +1,535 @@
+//! What a handle holds, and how actions are carried out: the bridge between the pure engine and the kernel.
+
+use super::config::Config;
+use super::engine::{Action, Cause, Durations, Engine, Millis, Say, Side, Step, Tell};
+use super::event::{Event, Peer, Returned};
+use super::link::{Flushed, Link};
+use super::lobby::Lobby;
+use super::lower::Down;
+use super::offer::Offer;
+use super::path;
+use super::successor::Refusal;
+use super::upper::Up;
+use crate::connection::Adopted;
+use crate::drain::DrainSignals;
+use crate::error::{Error, ErrorKind, Result};
+use crate::listener::{ListenerSpec, is_unserved};
+use crate::observe::Progress;
+use crate::ownership::SharedDeed;
+use crate::sys::poll::{Epoll, EventFd, TimerFd};
+use crate::sys::unix;
+use crate::wire::limits::{MAX_REASON, clip};
+use crate::wire::message::{Message, Note};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub(super) const WAKE: u64 = 0;
+pub(super) const TIMER: u64 = 1;
+pub(super) const SERVICE: u64 = 2;
+pub(super) const UP: u64 = 3;
+pub(super) const UP_DEATH: u64 = 4;
+pub(super) const DOWN: u64 = 5;
+pub(super) const DOWN_DEATH: u64 = 6;
+pub(super) const SIGNAL: u64 = 7;
+pub(super) const LOBBY: u64 = 16;
+
+/// Newcomers may be many while a service is being started again and again.
+const BACKLOG: i32 = 64;
+/// How long to wait where the kernel has no room for descriptors in flight.
+const LATER: Millis = 5;
+
+/// What is the same for the whole life of a handle; used without the lock.
+#[derive(Debug)]
+pub(super) struct Outside {
+    pub path: PathBuf,
+    pub config: Config,
+    pub epoll: Epoll,
+    pub wake: EventFd,
+    pub timer: TimerFd,
+    pub signals: Option<DrainSignals>,
+    pub start: Instant,
+}
+
+impl Outside {
+    pub(super) fn now(&self) -> Millis {
+        self.start.elapsed().as_millis() as Millis
+    }
+
+    pub(super) fn watch(&self, fd: Option<BorrowedFd<'_>>, token: u64) -> Result<()> {
+        let Some(fd) = fd else { return Ok(()) };
+        self.epoll.add(fd, token, false).map_err(|error| Error::system("epoll_ctl", &error))
+    }
+
+    pub(super) fn unwatch(&self, fd: Option<BorrowedFd<'_>>) {
+        if let Some(fd) = fd {
+            // It may not have been watched; then there is nothing to undo.
+            let _ = self.epoll.remove(fd);
+        }
+    }
+
+    pub(super) fn durations(&self) -> Durations {
+        let millis = |duration: Duration| duration.as_millis() as Millis;
+        Durations {
+            handshake: millis(self.config.handshake),
+            ready: millis(self.config.ready),
+            commit: millis(self.config.commit),
+            drain: millis(self.config.drain),
+            probation: millis(self.config.probation),
+        }
+    }
+}
+
+/// A listener and what we know of it. The application has a descriptor of its own for the same socket.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub name: String,
+    pub spec: ListenerSpec,
+    pub fd: OwnedFd,
+    /// The application asked for it.
+    pub claimed: bool,
+    pub unserved_since: Option<Millis>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub engine: Engine,
+    pub deed: Option<SharedDeed>,
+    pub takeover_socket: Option<OwnedFd>,
+    pub listeners: Vec<Held>,
+    pub up: Option<Up>,
+    pub down: Option<Down>,
+    pub lobby: Lobby,
+    pub events: VecDeque<Event>,
+    pub generation: u64,
+    /// How many connections the application says there are.
+    pub connections: u64,
+    pub progress: Progress,
+    /// What ended our own attempt, in words.
+    pub fault: Option<Error>,
+    pub closed: bool,
+    /// The application took Drain; when it comes back it has stopped accepting.
+    pub drain_taken: bool,
+    wake_is_set: bool,
+    timer_is_at: Option<Millis>,
+    retry_at: Option<Millis>,
+    hang_check_at: Option<Millis>,
+}
+
+impl State {
+    pub(super) fn new(engine: Engine) -> State {
+        State {
+            engine,
+            deed: None,
+            takeover_socket: None,
+            listeners: Vec::new(),
+            up: None,
+            down: None,
+            lobby: Lobby::default(),
+            events: VecDeque::new(),
+            generation: 1,
+            connections: 0,
+            progress: Progress::default(),
+            fault: None,
+            closed: false,
+            drain_taken: false,
+            wake_is_set: false,
+            timer_is_at: None,
+            retry_at: None,
+            hang_check_at: None,
+        }
+    }
+
+    /// The application is back: it has carried out what the events it took told it to do.
+    pub(super) fn application_is_back(&mut self, now: Millis) {
+        if std::mem::take(&mut self.drain_taken) {
+            self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.stopped(context)));
+        }
+    }
+
+    /// Something happened on the descriptor that has this token.
+    pub(super) fn happened(&mut self, token: u64, out: &Outside) {
+        let now = out.now();
+        match token {
+            TIMER => {
+                let _ = out.timer.clear();
+                self.timer_is_at = None;
+            }
+            SERVICE => self.admit(out),
+            UP => {
+                while self.read_up(out) {
+                    self.pump(out);
+                }
+            }
+            UP_DEATH => {
+                out.unwatch(self.up.as_ref().and_then(|up| up.pidfd.as_ref()).map(AsFd::as_fd));
+                // Messages outlive their sender: what it had queued comes first, then end-of-file.
+                self.read_up_to_the_end(out);
+                self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.died(context)));
+            }
+            DOWN => {
+                while self.read_down(now) {
+                    self.pump(out);
+                }
+            }
+            DOWN_DEATH => {
+                out.unwatch(self.down.as_ref().map(|down| down.pidfd.as_fd()));
+                while self.read_down(now) {}
+                self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.died(context)));
+            }
+            SIGNAL => {
+                if let Some(Ok(Some(_))) = out.signals.as_ref().map(DrainSignals::take) {
+                    self.engine.drain(now);
+                }
+            }
+            token if token >= LOBBY => self.receive_newcomer(token, out),
+            _ => {}
+        }
+    }
+
+    fn read_up_to_the_end(&mut self, out: &Outside) {
+        while self.up.as_ref().is_some_and(|up| up.link.can_be_read()) {
+            self.read_up(out);
+        }
+    }
+
+    /// Before waiting: whatever is gathered goes out.
+    pub(super) fn settle_down(&mut self, now: Millis) {
+        if let Some(down) = &mut self.down {
+            down.seal_batch();
+        }
+        self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.answer(context)));
+    }
+
+    /// Runs the engine until it is idle, carries out what it says, sends what is queued.
+    pub(super) fn pump(&mut self, out: &Outside) {
+        let now = out.now();
+        self.engine.tick(now);
+        self.lobby.expire(now, out);
+        self.check_for_hang(now, out);
+        loop {
+            let up_ledger = self.up.as_ref().and_then(|up| up.ledger.as_ref());
+            let down_ledger = self.down.as_ref().map(|down| &down.ledger);
+            match self.engine.step(self.deed.as_ref(), up_ledger, down_ledger, now) {
+                Step::Act(action) => self.act(action, out, now),
+                Step::Moved => self.reap(out),
+                Step::Idle if self.flush(out, now) => {}
+                Step::Idle => break,
+            }
+        }
+        self.set_timer(now, out);
+    }
+
+    /// A machine that is over takes its link, ledger and pidfd with it.
+    fn reap(&mut self, out: &Outside) {
+        if self.engine.down.is_none() {
+            if let Some(down) = self.down.take() {
+                out.unwatch(Some(down.pidfd.as_fd()));
+                out.unwatch(down.link.socket());
+            }
+        }
+        if self.engine.up.is_none() {
+            if let Some(up) = self.up.take() {
+                out.unwatch(up.link.socket());
+                out.unwatch(up.pidfd.as_ref().map(AsFd::as_fd));
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, out: &Outside, now: Millis) {
+        match action {
+            Action::Send(Side::Up, say) => {
+                let message = match say {
+                    Say::ListenersAck => Message::ListenersAck,
+                    Say::Ready => Message::Ready,
+                    _ => Message::Answer,
+                };
+                if let Some(up) = &mut self.up {
+                    up.link.queue(message, Vec::new());
+                }
+            }
+            Action::Send(Side::Down, Say::Welcome) => self.send_welcome(out),
+            Action::Send(Side::Down, Say::Listeners) => self.send_listeners(now),
+            Action::Send(Side::Down, Say::Draining) => {
+                // Nobody is welcomed until the outcome is known: newcomers wait in the backlog.
+                out.unwatch(self.takeover_socket.as_ref().map(AsFd::as_fd));
+                self.send_draining(out);
+            }
+            Action::Send(Side::Down, say) => {
+                if let Some(down) = &mut self.down {
+                    match say {
+                        Say::Last => down.say_last(),
+                        _ => down.link.queue(Message::Note(hung()), Vec::new()),
+                    }
+                }
+            }
+            Action::Close(side) => self.close_link(side, out),
+            Action::ShutReading(_) => {
+                if let Some(up) = &self.up {
+                    up.link.shut_reading();
+                }
+                // What is queued can still be read, then end-of-file: at once, for nothing more can come.
+                self.read_up_to_the_end(out);
+            }
+            Action::CloseService => self.close_service(out),
+            Action::Retire => {
+                if let Some(socket) = &self.takeover_socket {
+                    // Where it fails the path is left behind, stale: the next one takes it over by the rule.
+                    let _ = path::unlink_own(&out.path, socket.as_fd());
+                }
+                self.close_service(out);
+            }
+            Action::Serve => self.serve(out),
+            Action::Tell(tell) => self.tell(tell, out),
+        }
+    }
+
+    fn close_link(&mut self, side: Side, out: &Outside) {
+        // A parting NOTE may be queued; whether it arrives does not matter.
+        let link = match side {
+            Side::Up => self.up.as_mut().map(|up| &mut up.link),
+            Side::Down => self.down.as_mut().map(|down| {
+                down.drop_unsent_offers();
+                &mut down.link
+            }),
+        };
+        if let Some(link) = link {
+            out.unwatch(link.socket());
+            link.close();
+        }
+    }
+
+    fn close_service(&mut self, out: &Outside) {
+        self.listeners.clear();
+        if let Some(socket) = self.takeover_socket.take() {
+            out.unwatch(Some(socket.as_fd()));
+        }
+        self.lobby.clear(out);
+    }
+
+    /// We are the owner: listen again, so that SO_PEERCRED shows newcomers us.
+    pub(super) fn serve(&mut self, out: &Outside) {
+        if let Some(socket) = &self.takeover_socket {
+            let _ = unix::listen(socket.as_fd(), BACKLOG);
+            out.unwatch(Some(socket.as_fd()));
+            let _ = out.watch(Some(socket.as_fd()), SERVICE);
+        }
+    }
+
+    fn tell(&mut self, tell: Tell, out: &Outside) {
+        let event = match tell {
+            Tell::Offer(slot) => return self.show(slot, out),
+            Tell::Drain { successor } => {
+                let down = self.down.as_ref().filter(|_| successor);
+                Some(Event::Drain {
+                    successor: down.map(|down| down.peer.clone()),
+                    deadline: out.config.drain,
+                    reads: down.map(|down| down.reads.clone()).unwrap_or_default(),
+                })
+            }
+            Tell::Settled(slot) => self.settled(slot).map(Event::Settled),
+            Tell::Refused(slot) => self.returned(slot).map(|c| Event::Returned(Box::new(c), Returned::Refused)),
+            Tell::TakenBack(slot) => {
+                if let Some(down) = &mut self.down {
+                    down.drop_unsent_offers();
+                }
+                self.returned(slot).map(|c| Event::Returned(Box::new(c), Returned::TakenBack))
+            }
+            Tell::Committed => Some(Event::Committed { generation: self.generation }),
+            Tell::Resume(cause) => Some(Event::Resume { cause: self.explain_down(cause) }),
+            Tell::Accept(cause) => Some(Event::Accept { cause: self.explain_down(cause) }),
+            Tell::Relieved => Some(Event::Relieved),
+            Tell::Aborted(cause) => Some(Event::Aborted { cause: self.explain_up(cause) }),
+            Tell::Done { left } => Some(Event::Done { left }),
+        };
+        self.events.extend(event);
+        if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down) {
+            if std::mem::take(&mut down.wants_room) {
+                self.events.push_back(Event::Room);
+            }
+        }
+    }
+
+    /// Shows the application the connection in `slot`.
+    fn show(&mut self, slot: u32, out: &Outside) {
+        let Some(up) = &mut self.up else { return };
+        match up.parcels.pop_front() {
+            Some((_, connection, true)) => self.events.push_back(Event::Offer(Offer::pending(slot, connection))),
+            Some((_, connection, false)) => {
+                self.refuse(slot, &connection, out.now());
+            }
+            None => {}
+        }
+    }
+
+    /// The application takes the connection in `slot`: whether it is ours.
+    pub(super) fn adopt(&mut self, slot: u32, connection: &Adopted, now: Millis) -> bool {
+        let Some(ledger) = self.up.as_ref().and_then(|up| up.ledger.as_ref()) else { return false };
+        let ours =
+            self.engine.with(now, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
+        if ours {
+            self.progress.settled += 1;
+            self.count_bytes(connection);
+        } else {
+            self.progress.returned += 1;
+        }
+        ours
+    }
+
+    /// The application does not take the connection in `slot`.
+    pub(super) fn refuse(&mut self, slot: u32, connection: &Adopted, now: Millis) {
+        let Some(up) = &self.up else { return };
+        let Some(ledger) = &up.ledger else { return };
+        let dead = up.is_dead();
+        let refusal = self.engine.with(now, |up, _, context| match up {
+            Some(up) => up.refuse(slot, dead, ledger, context),
+            None => Refusal::Gone,
+        });
+        self.progress.returned += 1;
+        if refusal == Refusal::Ours {
+            // Nobody else can end it, and a bare close would send no FIN while a stopped process holds a copy.
+            let _ = unix::shutdown_both(connection.socket.as_fd());
+        }
+    }
+
+    /// Sends what is queued. Whether the engine has something to do because of it.
+    fn flush(&mut self, out: &Outside, now: Millis) -> bool {
+        let mut more = false;
+        if let Some(up) = self.up.as_mut().filter(|up| up.link.has_queued()) {
+            match flush_link(&mut up.link, UP, out) {
+                Ok(Flushed::Later) => self.retry_at = Some(now + LATER),
+                Ok(_) => {}
+                Err(error) => {
+                    up.link.outbox.clear();
+                    self.give_up(error, now);
+                    more = true;
+                }
+            }
+        }
+        if let Some(down) = self.down.as_mut().filter(|down| down.link.has_queued()) {
+            match flush_link(&mut down.link, DOWN, out) {
+                Ok(Flushed::Later) => self.retry_at = Some(now + LATER),
+                Ok(Flushed::BadDescriptor) => {
+                    if let Some(batch) = down.link.bad.take() {
+                        self.withdraw(&batch, now);
+                    }
+                    more = true;
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    down.link.outbox.clear();
+                    self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.broke(context)));
+                    more = true;
+                }
+            }
+        }
+        more
+    }
+
+    /// Rule 11: whoever holds a listener accepts from it when its queue stays unserved.
+    fn check_for_hang(&mut self, now: Millis, out: &Outside) {
+        use super::engine::Standing::{Doubt, Handed};
+        let hang = out.config.hang.as_millis() as Millis;
+        if !matches!(self.engine.service.standing, Doubt | Handed) || self.listeners.is_empty() {
+            self.hang_check_at = None;
+            return;
+        }
+        if self.hang_check_at.is_some_and(|at| now < at) {
+            return;
+        }
+        self.hang_check_at = Some(now + (hang / 8).max(10));
+        let mut unserved = false;
+        for held in &mut self.listeners {
+            held.unserved_since = is_unserved(held.fd.as_fd()).then(|| held.unserved_since.unwrap_or(now));
+            unserved |= held.unserved_since.is_some_and(|since| now - since >= hang);
+        }
+        if unserved {
+            self.engine.unserved(now);
+        }
+    }
+
+    /// The timer fires when something is due; the wake-up stays set while something waits for the application.
+    fn set_timer(&mut self, now: Millis, out: &Outside) {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+        }
+        let due = [self.engine.next_deadline(), self.lobby.next_deadline(), self.retry_at, self.hang_check_at];
+        let next = due.into_iter().flatten().min();
+        if next != self.timer_is_at {
+            self.timer_is_at = next;
+            // A fired deadline that nothing clears (probation) must not fire for ever.
+            let _ = out.timer.set(next.map(|at| out.start + Duration::from_millis(at)));
+        }
+    }
+
+    /// Whether the next call of `next_event` finds work without waiting.
+    fn has_work(&self) -> bool {
+        !self.events.is_empty()
+            || self.drain_taken
+            || self.down.as_ref().is_some_and(|down| down.has_batch())
+            || self.engine.up.as_ref().is_some_and(|up| up.owes_answer())
+    }
+
+    /// Before returning to the application: the event descriptor is readable exactly while there is work.
+    pub(super) fn set_wake(&mut self, out: &Outside) {
+        let work = self.has_work();
+        if work != self.wake_is_set {
+            self.wake_is_set = work;
+            let _ = if work { out.wake.signal() } else { out.wake.clear() };
+        }
+    }
+
+    fn explain_down(&self, cause: Cause) -> Error {
+        let peer = self.down.as_ref().map(|down| &down.peer);
+        let note = self.down.as_ref().and_then(|down| down.note.as_ref());
+        explain(cause, "successor", peer, note, "we serve on; it can be started again")
+    }
+
+    fn explain_up(&self, cause: Cause) -> Error {
+        if let Some(fault) = &self.fault {
+            return fault.clone();
+        }
+        let peer = self.up.as_ref().map(|up| &up.peer);
+        let note = self.up.as_ref().and_then(|up| up.note.as_ref());
+        explain(cause, "predecessor", peer, note, "finish what was adopted and exit; then start again")
+    }
+}
+
+/// Sends what is queued on `link`, and waits for room where there is none.
+fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
+    let waited = link.waits_for_room;
+    let flushed = link.flush();
+    link.waits_for_room = matches!(flushed, Ok(Flushed::Full));
+    if let (true, Some(socket)) = (waited != link.waits_for_room, link.socket()) {
+        out.epoll.modify(socket, token, link.waits_for_room).map_err(|error| Error::system("epoll_ctl", &error))?;
+    }
+    flushed
+}
+
+fn explain(cause: Cause, role: &str, peer: Option<&Peer>, note: Option<&Note>, now: &str) -> Error {
+    let pid = peer.map_or(0, |peer| peer.pid);
+    let who = format!("the {role} (process {pid})");
+    let (kind, what) = match cause {
+        Cause::Died => (ErrorKind::PeerGone, format!("{who} died")),
+        Cause::Closed => (ErrorKind::PeerGone, format!("{who} closed the link")),
+        Cause::Late(timer) => (ErrorKind::NoAnswer, format!("{who} did not do its part before the deadline ({timer:?})")),
+        Cause::Broke => (ErrorKind::OutOfOrder, format!("{who} broke the protocol")),
+        Cause::Decided => (ErrorKind::AttemptLost, format!("{who} called the attempt off, or another took over")),
+        Cause::Unserved => (ErrorKind::NoAnswer, format!("{who} leaves the queue of a listener unserved")),
+    };
+    let what = match note {
+        Some(note) => format!("{what}; it said: {} ({})", note.reason, note.number),
+        None => what,
+    };
+    Error::new(kind, what, now).with_pid(pid)
+}
+
+/// An error as the other side is told it.
+pub(super) fn refuse_note(error: &Error) -> Note {
+    Note { number: error.kind().number() as u32, reason: clip(error.what(), MAX_REASON).into() }
+}
+
+fn hung() -> Note {
+    refuse_note(&Error::new(ErrorKind::NoAnswer, "the queue of a listener is unserved: answer if you are there", ""))
+}

@@ -1,0 +1,394 @@
+//! The successor's machine: from HELLO until the service is ours and the predecessor has nothing more to give, or until
+//! the attempt is lost and what was offered is adopted all the same.
+
+use super::engine::{Action, Cause, Context, Millis, Say, Side, Standing, Tell, Timer, Timers};
+use super::rules::Rule;
+use crate::ownership::{self, Commit, DeedWord, Ledger, Word};
+use std::collections::VecDeque;
+
+/// What a predecessor says. Messages with connections go through [`Successor::offered`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum FromPredecessor {
+    Welcome {
+        owner: u32,
+        epoch: u32,
+        attempt: u32,
+    },
+    /// Some listeners, or the last of them.
+    Listeners {
+        complete: bool,
+    },
+    Draining,
+    /// It asks for a sign of life.
+    Hung,
+    /// Why it leaves; end-of-file follows.
+    Note,
+}
+
+/// How far the takeover is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Phase {
+    /// HELLO is out.
+    Hello,
+    /// Listeners are coming.
+    Welcomed,
+    /// Complete listeners are in hand, to be checked: from here the deed can be claimed.
+    Checking,
+    /// Warming up.
+    WarmUp,
+    /// READY is out; accepting.
+    Ready,
+    /// The predecessor has said DRAINING.
+    Draining,
+    /// The service is ours.
+    Committed,
+    /// The attempt is lost.
+    Lost,
+    /// Giving up: reading to the end, refusing what comes.
+    Leaving,
+    /// The link is closed and nothing is in hand.
+    Over,
+}
+
+/// What came of refusing an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is the predecessor's again.
+    Refused,
+    /// There is nobody to give it back to: it is ours, to end.
+    Ours,
+    /// It had gone back already.
+    Gone,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Successor {
+    predecessor: u32,
+    /// The epoch at which it owned, as it told; after its death, as we read.
+    epoch: u32,
+    phase: Phase,
+    pub(crate) timers: Timers,
+    /// Slots received and neither adopted nor refused nor found returned, in the order of arrival.
+    hand: VecDeque<u32>,
+    link: bool,
+    dead: bool,
+    /// How many of the first offers are still to be settled; `None`: none has come.
+    first: Option<u32>,
+    committing: bool,
+    owes_answer: bool,
+    /// The application called `ready` before the listeners were checked.
+    ready: bool,
+}
+
+impl Successor {
+    /// HELLO is out; the answer is due at `deadline`.
+    pub(crate) fn new(deadline: Millis) -> Successor {
+        let mut timers = Timers::default();
+        timers.set(Timer::Handshake, deadline);
+        Successor {
+            predecessor: 0,
+            epoch: 0,
+            phase: Phase::Hello,
+            timers,
+            hand: VecDeque::new(),
+            link: true,
+            dead: false,
+            first: None,
+            committing: false,
+            owes_answer: false,
+            ready: false,
+        }
+    }
+
+    pub(crate) fn has_link(&self) -> bool {
+        self.link
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.phase == Phase::Leaving || self.phase == Phase::Over
+    }
+
+    pub(crate) fn over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Listeners were received and checked: warm-up can begin.
+    pub(crate) fn is_warming_up(&self) -> bool {
+        self.phase >= Phase::WarmUp
+    }
+
+    /// The listeners are complete and wait to be checked.
+    pub(crate) fn is_checking(&self) -> bool {
+        self.phase == Phase::Checking
+    }
+
+    /// How many offers are in hand.
+    pub(crate) fn in_hand(&self) -> usize {
+        self.hand.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn holds_offer(&self, slot: u32) -> bool {
+        self.hand.contains(&slot)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.phase == Phase::Lost
+    }
+
+    /// A wake-up is owed to the predecessor; it goes out before we wait.
+    pub(crate) fn owe_answer(&mut self) {
+        self.owes_answer = true;
+    }
+
+    pub(crate) fn owes_answer(&self) -> bool {
+        self.owes_answer && self.link
+    }
+
+    /// The predecessor said something. `false`: it broke the protocol, [`Successor::broke`] follows.
+    pub(crate) fn said(&mut self, message: FromPredecessor, context: &mut Context<'_>) -> bool {
+        match (message, self.phase) {
+            (FromPredecessor::Welcome { owner, epoch, attempt }, Phase::Hello) => {
+                (self.predecessor, self.epoch) = (owner, epoch);
+                context.service.me = attempt;
+                self.phase = Phase::Welcomed;
+            }
+            (FromPredecessor::Listeners { complete }, Phase::Welcomed) => {
+                if complete {
+                    self.phase = Phase::Checking;
+                    self.timers.clear(Timer::Handshake);
+                    context.service.holds = true;
+                }
+            }
+            (FromPredecessor::Draining, Phase::Ready) => {
+                self.phase = Phase::Draining;
+                self.timers.set(Timer::Commit, context.now + context.durations.commit);
+            }
+            (FromPredecessor::Hung, _) => self.owes_answer = true,
+            (FromPredecessor::Note, _) => {}
+            // Who is lost or leaves reads on whatever comes.
+            (_, Phase::Lost | Phase::Leaving | Phase::Over) => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// A batch of connections came; `last`: nothing more will. `false`: it broke the protocol.
+    pub(crate) fn offered(&mut self, slots: &[u32], last: bool, context: &mut Context<'_>) -> bool {
+        if self.phase < Phase::Draining || slots.iter().any(|slot| self.hand.contains(slot)) {
+            return false;
+        }
+        if self.first.is_none() && !slots.is_empty() {
+            self.first = Some(slots.len() as u32);
+        }
+        for slot in slots {
+            self.hand.push_back(*slot);
+            if self.phase != Phase::Leaving {
+                context.tell(Tell::Offer(*slot));
+            }
+        }
+        if last && self.first.is_none() {
+            self.first = Some(0);
+        }
+        true
+    }
+
+    /// A batch came without all its descriptors: every word is refused, before what came is closed.
+    pub(crate) fn refuse_batch(&mut self, slots: &[u32], ledger: &impl Ledger, context: &mut Context<'_>) {
+        for slot in slots.iter().filter(|slot| **slot < ledger.slots()) {
+            self.hand.push_back(*slot);
+            self.refuse(*slot, false, ledger, context);
+        }
+        self.first.get_or_insert(0);
+    }
+
+    /// Every listener was checked and is what it should be.
+    pub(crate) fn checked(&mut self, context: &mut Context<'_>) {
+        if self.phase == Phase::Checking {
+            self.phase = Phase::WarmUp;
+            context.act(Action::Send(Side::Up, Say::ListenersAck));
+            if self.ready {
+                self.ready(context);
+            }
+        }
+    }
+
+    /// The application is fit to serve.
+    pub(crate) fn ready(&mut self, context: &mut Context<'_>) {
+        self.ready = true;
+        if self.phase == Phase::WarmUp {
+            self.phase = Phase::Ready;
+            context.act(Action::Send(Side::Up, Say::Ready));
+        }
+    }
+
+    /// The application takes the connection in `slot`: whether it is ours now. It may have gone back.
+    pub(crate) fn adopt(&mut self, slot: u32, ledger: &impl Ledger, context: &mut Context<'_>) -> bool {
+        if !self.put_down(slot) {
+            return false;
+        }
+        !context.rules.hold(Rule::AdoptBySwap) || ledger.swap(slot, Word::Offered, Word::Adopted).is_ok()
+    }
+
+    /// The application does not take the connection in `slot`.
+    pub(crate) fn refuse(&mut self, slot: u32, dead: bool, ledger: &impl Ledger, context: &mut Context<'_>) -> Refusal {
+        if !self.put_down(slot) {
+            return Refusal::Gone;
+        }
+        let nobody_to_give_it_to = (dead || self.dead) && context.rules.hold(Rule::RefuseOnlyTheLiving);
+        let to = if nobody_to_give_it_to { Word::Adopted } else { Word::Refused };
+        match ledger.swap(slot, Word::Offered, to) {
+            Ok(()) if nobody_to_give_it_to => Refusal::Ours,
+            Ok(()) => Refusal::Refused,
+            Err(_) => Refusal::Gone,
+        }
+    }
+
+    fn put_down(&mut self, slot: u32) -> bool {
+        let Some(place) = self.hand.iter().position(|held| *held == slot) else { return false };
+        self.hand.remove(place);
+        self.owes_answer = true;
+        if let Some(first) = &mut self.first {
+            *first = first.saturating_sub(1);
+        }
+        true
+    }
+
+    /// The link was read to its end: no more messages and no more connections will come.
+    pub(crate) fn end_of_file(&mut self, context: &mut Context<'_>) {
+        if !self.link {
+            return;
+        }
+        self.link = false;
+        context.act(Action::Close(Side::Up));
+        match self.phase {
+            Phase::Hello | Phase::Welcomed => {
+                if context.rules.hold(Rule::CompleteListeners) || self.phase == Phase::Hello {
+                    // Nothing is in hand: touch nothing, start over as a newcomer.
+                    self.phase = Phase::Over;
+                } else {
+                    self.committing = true;
+                }
+            }
+            Phase::Checking | Phase::WarmUp | Phase::Ready | Phase::Draining => self.committing = true,
+            Phase::Committed | Phase::Lost | Phase::Leaving | Phase::Over => {}
+        }
+    }
+
+    /// The predecessor's pidfd says that it is dead; its link was read to the end before.
+    pub(crate) fn died(&mut self, context: &mut Context<'_>) {
+        self.dead = true;
+        self.end_of_file(context);
+    }
+
+    /// The predecessor broke the protocol: give up, without harm to it.
+    pub(crate) fn broke(&mut self, context: &mut Context<'_>) {
+        match self.phase {
+            Phase::Committed | Phase::Lost => self.leave(context),
+            Phase::Leaving | Phase::Over => {}
+            _ => {
+                self.leave(context);
+                lose(Cause::Broke, context);
+            }
+        }
+    }
+
+    pub(crate) fn fire(&mut self, timer: Timer, context: &mut Context<'_>) {
+        self.timers.clear(timer);
+        match timer {
+            Timer::Handshake => self.leave(context),
+            Timer::Commit => self.first = Some(0),
+            _ => {}
+        }
+    }
+
+    /// The application leaves: read to the end, answer every offer, then close.
+    pub(crate) fn leave(&mut self, context: &mut Context<'_>) {
+        if self.is_leaving() {
+            return;
+        }
+        self.phase = Phase::Leaving;
+        self.committing = false;
+        self.timers = Timers::default();
+        if self.link && context.rules.hold(Rule::ReadBeforeLeaving) {
+            context.act(Action::ShutReading(Side::Up));
+        } else if self.link {
+            self.link = false;
+            self.hand.clear();
+            context.act(Action::Close(Side::Up));
+        }
+    }
+
+    /// One small step: at most one swap. Whether anything moved.
+    pub(crate) fn step(
+        &mut self,
+        deed: Option<&impl DeedWord>,
+        ledger: Option<&impl Ledger>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        if self.phase == Phase::Draining && self.first == Some(0) {
+            self.committing = true;
+        }
+        if let (true, Some(deed)) = (self.committing, deed) {
+            self.step_commit(deed, context);
+        } else if let (Phase::Leaving, Some(slot), Some(ledger)) = (self.phase, self.hand.front().copied(), ledger) {
+            self.refuse(slot, false, ledger, context);
+        } else if self.owes_answer() && self.hand.is_empty() {
+            self.answer(context);
+        } else if !self.link && self.hand.is_empty() && self.phase >= Phase::Committed && self.phase != Phase::Over {
+            if self.phase == Phase::Lost {
+                context.tell(Tell::Done { left: 0 });
+            }
+            self.phase = Phase::Over;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Sends the wake-up that is owed.
+    pub(crate) fn answer(&mut self, context: &mut Context<'_>) {
+        if self.owes_answer() {
+            self.owes_answer = false;
+            context.act(Action::Send(Side::Up, Say::Answer));
+        }
+    }
+
+    fn step_commit(&mut self, deed: &impl DeedWord, context: &mut Context<'_>) {
+        let may_read_again = self.dead || (!self.link && !context.rules.hold(Rule::ToldEpoch));
+        match ownership::commit(deed, self.predecessor, self.epoch, context.service.me, may_read_again) {
+            Commit::Won(epoch) => {
+                self.committing = false;
+                self.phase = Phase::Committed;
+                self.timers = Timers::default();
+                self.owes_answer = true;
+                context.own(epoch);
+                context.tell(Tell::Committed);
+            }
+            Commit::Lost => {
+                self.committing = false;
+                self.phase = Phase::Lost;
+                self.timers = Timers::default();
+                lose(Cause::Decided, context);
+                if !context.rules.hold(Rule::LoserAdopts) {
+                    self.hand.clear();
+                    self.link = false;
+                    context.act(Action::Close(Side::Up));
+                }
+            }
+            Commit::Again(epoch) => self.epoch = epoch,
+        }
+    }
+}
+
+/// The attempt is lost: listeners and takeover socket go at once, what was offered is adopted all the same.
+fn lose(cause: Cause, context: &mut Context<'_>) {
+    context.service.standing = Standing::Lost;
+    context.service.accepting = false;
+    if context.rules.hold(Rule::LoserLetsGo) {
+        context.service.holds = false;
+        context.act(Action::CloseService);
+    }
+    context.tell(Tell::Aborted(cause));
+}

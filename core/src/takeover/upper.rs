@@ -1,0 +1,294 @@
+//! The link up, seen from a successor: what its predecessor says, and the connections that come.
+
+use super::engine::Millis;
+use super::event::Peer;
+use super::link::{Arrival, Link};
+use super::state::{Held, Outside, State, UP_DEATH, refuse_note};
+use super::successor::FromPredecessor;
+use crate::connection::Adopted;
+use crate::error::{Error, ErrorKind, Result};
+use crate::listener::ListenerSpec;
+use crate::ownership::{SharedDeed, SharedLedger};
+use crate::sys::process::{self, Credentials};
+use crate::sys::{blob, fd_table, unix};
+use crate::wire::limits::{MAX_NAME, VERSIONS, clip};
+use crate::wire::message::{Hello, Listeners, Message, Note, Offers, Readable, Role, Welcome};
+use crate::wire::unpack;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Descriptors that a program needs beside its connections while it takes over.
+const SPARE: u64 = 64;
+
+#[derive(Debug)]
+pub(super) struct Up {
+    pub link: Link,
+    pub ledger: Option<SharedLedger>,
+    pub pidfd: Option<OwnedFd>,
+    credentials: Credentials,
+    pub peer: Peer,
+    /// Received connections that the application has not been shown, in the order of arrival; those without `true` are of
+    /// no use, for their bytes did not come.
+    pub parcels: VecDeque<(u32, Adopted, bool)>,
+    /// What the predecessor said when it left.
+    pub note: Option<Note>,
+}
+
+impl Up {
+    /// A link to whoever waits at the path: HELLO is queued.
+    pub(super) fn hello(socket: OwnedFd, credentials: Credentials, out: &Outside) -> Result<Up> {
+        let system = |call: &str, error: &std::io::Error| Error::system(call, error).now("nothing was changed");
+        let pidfd = process::own_pidfd().map_err(|error| {
+            Error::new(ErrorKind::Unsupported, format!("pidfd_open: {error}"), "live takeover needs Linux 5.4")
+                .with_errno(error.raw_os_error().unwrap_or(0))
+        })?;
+        let reads = out.config.reads.iter();
+        let mut link = Link::new(socket);
+        link.queue(
+            Message::Hello(Hello {
+                versions: VERSIONS.to_vec(),
+                capabilities: 0,
+                reads: reads
+                    .map(|r| Readable { protocol: r.protocol.clone(), versions: r.versions.clone() })
+                    .collect(),
+                // What the limit can be raised to counts as free: it is raised once we are welcome.
+                free_descriptors: fd_table::attainable().map_err(|error| system("getrlimit", &error))?,
+                pid: std::process::id(),
+                program: clip(&out.config.program, MAX_NAME).into(),
+                runtime: clip(&out.config.runtime, MAX_NAME).into(),
+                role: Role::Lead,
+                attempt: 0,
+                worker: 0,
+            }),
+            vec![pidfd],
+        );
+        let peer = Peer { pid: credentials.pid, ..Peer::default() };
+        Ok(Up { link, ledger: None, pidfd: None, credentials, peer, parcels: VecDeque::new(), note: None })
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.pidfd.as_ref().is_some_and(|pidfd| process::is_dead(pidfd.as_fd()))
+    }
+}
+
+impl State {
+    /// Reads one message of the predecessor. Whether there may be more to read at once: after a batch of connections there
+    /// is not, so that each is answered before the next is read.
+    pub(super) fn read_up(&mut self, out: &Outside) -> bool {
+        let now = out.now();
+        let Some(up) = &mut self.up else { return false };
+        let mut batch = false;
+        let arrived = match up.link.receive(self.engine.reads_past_reset()) {
+            Ok(Arrival::Nothing) => return false,
+            Ok(Arrival::End) => {
+                let dead = up.is_dead();
+                self.engine.with(now, |up, _, context| {
+                    up.as_mut().map(|up| if dead { up.died(context) } else { up.end_of_file(context) })
+                });
+                return false;
+            }
+            Ok(Arrival::Message(message, fds)) => {
+                batch = matches!(message, Message::Offer(_));
+                self.predecessor_said(message, fds, out)
+            }
+            Ok(Arrival::Truncated(Message::Offer(offers), fds)) => {
+                self.turn_down(&offers, fds, now);
+                Ok(())
+            }
+            Ok(Arrival::Truncated(..)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = arrived {
+            self.give_up(error, now);
+        }
+        !batch
+    }
+
+    /// The attempt cannot go on: say why, and read the link to its end.
+    pub(super) fn give_up(&mut self, error: Error, now: Millis) {
+        if let Some(up) = &mut self.up {
+            up.link.queue(Message::Note(refuse_note(&error)), Vec::new());
+        }
+        self.fault.get_or_insert(error);
+        self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.broke(context)));
+    }
+
+    fn predecessor_said(&mut self, message: Message, mut fds: Vec<OwnedFd>, out: &Outside) -> Result<()> {
+        let now = out.now();
+        let said = match message {
+            Message::Welcome(welcome) => self.welcomed(welcome, fds, out)?,
+            Message::Refuse(refuse) => {
+                let kind = ErrorKind::from_number(refuse.number as i32).unwrap_or(ErrorKind::Refused);
+                let now = if kind.retry_helps() { "it goes on serving; call again" } else { "it goes on serving" };
+                return Err(Error::new(kind, refuse.reason, now).with_pid(refuse.pid));
+            }
+            Message::Listeners(listeners) => self.take_listeners(listeners, fds)?,
+            Message::Draining(draining) => {
+                self.progress.expected = self.progress.expected.max(draining.connections);
+                FromPredecessor::Draining
+            }
+            Message::Offer(offers) => return self.take_offers(offers, &mut fds, now),
+            Message::Note(note) => {
+                let hung = note.number == ErrorKind::NoAnswer.number() as u32;
+                if let (false, Some(up)) = (hung, &mut self.up) {
+                    up.note = Some(note);
+                }
+                if hung { FromPredecessor::Hung } else { FromPredecessor::Note }
+            }
+            other => return Err(out_of_order(&other)),
+        };
+        let fits = self.engine.with(now, |up, _, context| up.as_mut().is_some_and(|up| up.said(said, context)));
+        if !fits {
+            return Err(Error::new(
+                ErrorKind::OutOfOrder,
+                format!("the predecessor's {said:?} does not fit the step"),
+                "the predecessor goes on serving",
+            ));
+        }
+        if self.engine.up.as_ref().is_some_and(|up| up.is_checking()) {
+            self.check_listeners()?;
+            self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.checked(context)));
+        }
+        Ok(())
+    }
+
+    fn welcomed(&mut self, welcome: Welcome, fds: Vec<OwnedFd>, out: &Outside) -> Result<FromPredecessor> {
+        let Some(up) = &mut self.up else { return Err(out_of_order(&Message::Welcome(welcome))) };
+        let Ok([pidfd, ledger]) = <[OwnedFd; 2]>::try_from(fds) else {
+            return Err(Error::new(ErrorKind::DescriptorCount, "WELCOME comes with a pidfd and a ledger", ""));
+        };
+        if !VERSIONS.contains(&welcome.version) {
+            let what = format!("the predecessor chose protocol version {}", welcome.version);
+            return Err(Error::new(ErrorKind::NoCommonVersion, what, "the predecessor goes on serving"));
+        }
+        check_pidfd(&pidfd, up.credentials.pid)?;
+        let ledger = SharedLedger::map(ledger)
+            .map_err(|error| Error::new(ErrorKind::Malformed, error.to_string(), "the predecessor goes on serving"))?;
+        out.watch(Some(pidfd.as_fd()), UP_DEATH)?;
+        up.ledger = Some(ledger);
+        up.pidfd = Some(pidfd);
+        up.peer.program = welcome.program;
+        up.peer.runtime = welcome.runtime;
+        up.peer.generation = welcome.generation;
+        self.generation = welcome.generation + 1;
+        self.progress.expected = welcome.connections;
+        make_room(welcome.connections + u64::from(welcome.listeners), up.peer.pid)?;
+        Ok(FromPredecessor::Welcome { owner: welcome.owner, epoch: welcome.epoch, attempt: welcome.attempt })
+    }
+
+    fn take_listeners(&mut self, listeners: Listeners, fds: Vec<OwnedFd>) -> Result<FromPredecessor> {
+        let mut fds = fds.into_iter();
+        if self.deed.is_none() {
+            let (Some(deed), Some(socket)) = (fds.next(), fds.next()) else {
+                return Err(Error::new(ErrorKind::DescriptorCount, "LISTENERS begins with deed and takeover socket", ""));
+            };
+            let deed = SharedDeed::map(deed)
+                .map_err(|error| Error::new(ErrorKind::Malformed, error.to_string(), ""))?;
+            self.deed = Some(deed);
+            self.takeover_socket = Some(socket);
+        }
+        if fds.len() != listeners.items.len() {
+            let what = format!("{} listeners came with {} descriptors", listeners.items.len(), fds.len());
+            return Err(Error::new(ErrorKind::DescriptorCount, what, ""));
+        }
+        for (item, fd) in listeners.items.into_iter().zip(fds) {
+            let spec: ListenerSpec = item.address.parse()?;
+            self.listeners.push(Held { name: item.name, spec, fd, claimed: false, unserved_since: None });
+        }
+        Ok(FromPredecessor::Listeners { complete: listeners.remaining == 0 })
+    }
+
+    fn check_listeners(&self) -> Result<()> {
+        for held in &self.listeners {
+            held.spec.check(held.fd.as_fd())?;
+        }
+        let Some(socket) = &self.takeover_socket else { return Ok(()) };
+        match unix::is_listening(socket.as_fd()) {
+            Ok(true) => Ok(()),
+            _ => Err(Error::new(ErrorKind::Malformed, "what came as the takeover socket does not listen", "")),
+        }
+    }
+
+    fn take_offers(&mut self, offers: Offers, fds: &mut Vec<OwnedFd>, now: Millis) -> Result<()> {
+        let Offers { mut items, last } = offers;
+        let slots: Vec<u32> = items.iter().map(|item| item.slot).collect();
+        let ledger_slots = self.up.as_ref().and_then(|up| up.ledger.as_ref()).map_or(0, crate::ownership::Ledger::slots);
+        if slots.iter().any(|slot| *slot >= ledger_slots) {
+            return Err(Error::new(ErrorKind::Malformed, "an OFFER names a slot that the ledger has not", ""));
+        }
+        let Ok(parcels) = unpack(&mut items, fds) else {
+            self.turn_down(&Offers { items, last }, std::mem::take(fds), now);
+            return Ok(());
+        };
+        let fits = self.engine.with(now, |up, _, context| {
+            up.as_mut().is_some_and(|up| up.offered(&slots, last, context))
+        });
+        if !fits {
+            return Err(Error::new(ErrorKind::OutOfOrder, "an OFFER does not fit the step", ""));
+        }
+        self.progress.offered += slots.len() as u64;
+        let Some(up) = &mut self.up else { return Ok(()) };
+        for mut parcel in parcels {
+            let filled = match parcel.memfd() {
+                Some((memfd, length)) => {
+                    let bytes = blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
+                    bytes.and_then(|bytes| parcel.fill(bytes))
+                }
+                None => Ok(()),
+            };
+            up.parcels.push_back((parcel.slot, parcel.connection, filled.is_ok()));
+        }
+        Ok(())
+    }
+
+    /// Descriptors are missing: every word of the message is refused, then what came is closed. Nothing is lost, for the
+    /// predecessor has everything.
+    fn turn_down(&mut self, offers: &Offers, came: Vec<OwnedFd>, now: Millis) {
+        let slots: Vec<u32> = offers.items.iter().map(|item| item.slot).collect();
+        let ledger = self.up.as_ref().and_then(|up| up.ledger.as_ref());
+        if let Some(ledger) = ledger {
+            self.engine.with(now, |up, _, context| {
+                up.as_mut().map(|up| up.refuse_batch(&slots, ledger, context));
+            });
+        }
+        drop(came);
+    }
+}
+
+/// Grows the descriptor table before the first batch: in a process with threads a growing table stalls recvmsg for tens
+/// of milliseconds (kernel: expand_fdtable waits for an RCU grace period).
+fn make_room(coming: u64, predecessor: u32) -> Result<()> {
+    let needed = coming + SPARE;
+    // To the hard limit: the predecessor was told that we have room up to there, whatever it says is coming.
+    let raised = fd_table::attainable().and_then(fd_table::raise_limit);
+    let free = raised.map_err(|error| Error::system("setrlimit(RLIMIT_NOFILE)", &error))?;
+    if free < needed {
+        return Err(Error::new(
+            ErrorKind::DescriptorLimit,
+            format!("{coming} connections and listeners are coming from process {predecessor}, {free} descriptors are free"),
+            format!("the predecessor goes on serving; raise the hard limit of RLIMIT_NOFILE by {} and call again", needed - free),
+        ));
+    }
+    fd_table::grow(needed as usize).map_err(|error| Error::system("growing the descriptor table", &error))
+}
+
+/// The pidfd that came with HELLO or WELCOME is of the process that the kernel reports.
+pub(super) fn check_pidfd(pidfd: &OwnedFd, pid: u32) -> Result<()> {
+    let said = process::pid_of(pidfd.as_fd()).unwrap_or(0);
+    // 0: the kernel does not show the process in our pid namespace; then there is nothing to compare.
+    if pid == 0 || said <= 0 || said == i64::from(pid) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::WrongProcess,
+        format!("a pidfd of process {said} came from process {pid}"),
+        "nothing was handed over; call again",
+    )
+    .with_pid(pid))
+}
+
+fn out_of_order(message: &Message) -> Error {
+    let name = format!("{message:?}");
+    let name = name.split(['(', ' ']).next().unwrap_or_default();
+    Error::new(ErrorKind::OutOfOrder, format!("{name} does not fit the step"), "the predecessor goes on serving")
+}

@@ -1,0 +1,358 @@
+//! The messages of the link, version 1. docs/protocol.md says what each one means; the numbers are frozen.
+
+use minicbor::{Decode, Encode};
+
+/// The envelope of every message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(map)]
+pub struct Envelope {
+    /// Counts the messages of one direction from 0.
+    #[n(0)]
+    pub sequence: u32,
+    /// How many descriptors came along.
+    #[n(1)]
+    pub descriptors: u32,
+    /// The message.
+    #[n(2)]
+    pub message: Message,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Message {
+    /// Successor: who it is, what it speaks and reads. Descriptor: its pidfd.
+    #[n(0)]
+    Hello(#[n(0)] Hello),
+    /// Owner: welcome, this is the attempt. Descriptors: its pidfd, the ledger.
+    #[n(1)]
+    Welcome(#[n(0)] Welcome),
+    /// Owner: no.
+    #[n(2)]
+    Refuse(#[n(0)] Refuse),
+    /// Predecessor: listeners. Descriptors of the first: deed, takeover socket; then one for each listener.
+    #[n(3)]
+    Listeners(#[n(0)] Listeners),
+    /// Successor: every listener was checked.
+    #[n(4)]
+    ListenersAck,
+    /// Successor: warm-up is over.
+    #[n(5)]
+    Ready,
+    /// Predecessor: it accepts no more.
+    #[n(6)]
+    Draining(#[n(0)] Draining),
+    /// Predecessor: a batch of frozen connections. Descriptors: those of each item, in order.
+    #[n(7)]
+    Offer(#[n(0)] Offers),
+    /// Successor: look at deed and ledger.
+    #[n(8)]
+    Answer,
+    /// Either: why one leaves.
+    #[n(9)]
+    Note(#[n(0)] Note),
+}
+
+/// Who a newcomer is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Hello {
+    /// Protocol versions it speaks.
+    #[n(0)]
+    pub versions: Vec<u32>,
+    /// Capability bits; none is defined in version 1.
+    #[n(1)]
+    pub capabilities: u64,
+    /// Which states it reads; empty: it does not say.
+    #[n(2)]
+    pub reads: Vec<Readable>,
+    /// Free descriptor slots: RLIMIT_NOFILE less what is open.
+    #[n(3)]
+    pub free_descriptors: u64,
+    /// Its process id in its own pid namespace.
+    #[n(4)]
+    pub pid: u32,
+    /// Its program.
+    #[n(5)]
+    pub program: String,
+    /// Its runtime.
+    #[n(6)]
+    pub runtime: String,
+    /// Lead (arbiter to arbiter) or lane (worker to worker).
+    #[n(7)]
+    pub role: Role,
+    /// For a lane: the attempt it belongs to; else 0.
+    #[n(8)]
+    pub attempt: u32,
+    /// For a lane: the number of the worker; else 0.
+    #[n(9)]
+    pub worker: u32,
+}
+
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Role {
+    /// Carries listeners, READY and commit; a single process offers on it too.
+    #[default]
+    #[n(0)]
+    Lead,
+    /// Carries offers from one worker to another.
+    #[n(1)]
+    Lane,
+}
+
+/// The state versions of one protocol that are read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(map)]
+pub struct Readable {
+    /// The protocol.
+    #[n(0)]
+    pub protocol: String,
+    /// The state versions.
+    #[n(1)]
+    pub versions: Vec<u32>,
+}
+
+/// The owner's welcome.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Welcome {
+    /// The version chosen: the highest common one.
+    #[n(0)]
+    pub version: u32,
+    /// The owner's generation.
+    #[n(1)]
+    pub generation: u64,
+    /// The owner's id in the deed.
+    #[n(2)]
+    pub owner: u32,
+    /// The epoch at which it owns.
+    #[n(3)]
+    pub epoch: u32,
+    /// The successor's id, drawn for this attempt.
+    #[n(4)]
+    pub attempt: u32,
+    /// How many connections there are, as far as the application said.
+    #[n(5)]
+    pub connections: u64,
+    /// How many listeners will come.
+    #[n(6)]
+    pub listeners: u32,
+    /// The owner's process id in its own pid namespace.
+    #[n(7)]
+    pub pid: u32,
+    /// The owner's program.
+    #[n(8)]
+    pub program: String,
+    /// The owner's runtime.
+    #[n(9)]
+    pub runtime: String,
+}
+
+/// Why the owner does not welcome.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Refuse {
+    /// An [`ErrorKind`](crate::ErrorKind) number: 301 busy, 401 no common version, 501 wrong user.
+    #[n(0)]
+    pub number: u32,
+    /// In words.
+    #[n(1)]
+    pub reason: String,
+    /// Busy: with whom; else 0.
+    #[n(2)]
+    pub pid: u32,
+}
+
+/// Listeners, in one or several messages.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Listeners {
+    /// The listeners of this message.
+    #[n(0)]
+    pub items: Vec<ListenerItem>,
+    /// How many come in later messages; 0: complete.
+    #[n(1)]
+    pub remaining: u32,
+}
+
+/// One listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct ListenerItem {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// Its spec in words, as [`ListenerSpec`](crate::ListenerSpec) prints it (`tcp://0.0.0.0:8080`).
+    #[n(1)]
+    pub address: String,
+    /// The backlog it was opened with.
+    #[n(2)]
+    pub backlog: u32,
+    /// Option bits: 1 v6only, 2 nodelay, 4 reuseport.
+    #[n(3)]
+    pub options: u32,
+}
+
+/// The predecessor accepts no more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Draining {
+    /// How many connections it means to offer, as far as the application said.
+    #[n(0)]
+    pub connections: u64,
+    /// Milliseconds until its drain deadline.
+    #[n(1)]
+    pub deadline_ms: u64,
+}
+
+/// A batch of frozen connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Offers {
+    /// The connections.
+    #[n(0)]
+    pub items: Vec<OfferItem>,
+    /// Nothing more will be offered.
+    #[n(1)]
+    pub last: bool,
+}
+
+/// One connection on offer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct OfferItem {
+    /// Its word in the ledger.
+    #[n(0)]
+    pub slot: u32,
+    /// What is spoken on it.
+    #[n(1)]
+    pub protocol: String,
+    /// Which form the state has.
+    #[n(2)]
+    pub state_version: u32,
+    /// State, unread and unsent bytes: inline, or lengths of what lies in the sealed memfd.
+    #[n(3)]
+    pub bytes: Carried,
+    /// The socket's own address, or nothing.
+    #[n(4)]
+    pub local: Option<WireAddress>,
+    /// The peer's address, or nothing.
+    #[n(5)]
+    pub peer: Option<WireAddress>,
+    /// Dialled, else accepted.
+    #[n(6)]
+    pub dialled: bool,
+    /// The companions: a descriptor each, after the socket's.
+    #[n(7)]
+    pub companions: Vec<CompanionItem>,
+}
+
+/// The bytes that travel with an item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Carried {
+    /// In the message itself.
+    #[n(0)]
+    Inline {
+        /// The application's state.
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        state: Vec<u8>,
+        /// Unread bytes of the socket.
+        #[n(1)]
+        #[cbor(with = "minicbor::bytes")]
+        unread: Vec<u8>,
+        /// Unsent bytes of the socket.
+        #[n(2)]
+        #[cbor(with = "minicbor::bytes")]
+        unsent: Vec<u8>,
+    },
+    /// In a sealed memfd, whose descriptor is the item's last: state, unread, unsent, then for each companion its unread
+    /// and unsent bytes, one after the other.
+    #[n(1)]
+    Memfd {
+        /// Length of the state.
+        #[n(0)]
+        state: u64,
+        /// Length of the unread bytes.
+        #[n(1)]
+        unread: u64,
+        /// Length of the unsent bytes.
+        #[n(2)]
+        unsent: u64,
+    },
+}
+
+impl Default for Carried {
+    fn default() -> Carried {
+        Carried::Inline { state: Vec::new(), unread: Vec::new(), unsent: Vec::new() }
+    }
+}
+
+/// One companion.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct CompanionItem {
+    /// What it is to the connection.
+    #[n(0)]
+    pub name: String,
+    /// Its unread bytes; empty where they lie in the memfd.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub unread: Vec<u8>,
+    /// Its unsent bytes; empty where they lie in the memfd.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub unsent: Vec<u8>,
+    /// Length of the unread bytes in the memfd; 0 where they are inline.
+    #[n(3)]
+    pub unread_in_memfd: u64,
+    /// Length of the unsent bytes in the memfd; 0 where they are inline.
+    #[n(4)]
+    pub unsent_in_memfd: u64,
+}
+
+/// An address as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum WireAddress {
+    /// IPv4: address, port.
+    #[n(0)]
+    V4(
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        [u8; 4],
+        #[n(1)] u16,
+    ),
+    /// IPv6: address, port, flow, scope.
+    #[n(1)]
+    V6(
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        [u8; 16],
+        #[n(1)] u16,
+        #[n(2)] u32,
+        #[n(3)] u32,
+    ),
+    /// The path of a Unix socket, as the bytes it has.
+    #[n(2)]
+    Path(
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        Vec<u8>,
+    ),
+    /// A Unix socket without a name.
+    #[n(3)]
+    Unnamed,
+}
+
+/// Why one leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Note {
+    /// An [`ErrorKind`](crate::ErrorKind) number.
+    #[n(0)]
+    pub number: u32,
+    /// In words.
+    #[n(1)]
+    pub reason: String,
+}

@@ -1,0 +1,18 @@
+//! The link's messages and their bytes. Pure: no I/O, no clock.
+
+pub mod limits;
+pub mod message;
+
+mod codec;
+mod offer;
+mod reader;
+mod writer;
+
+pub use codec::{decode, encode};
+pub use offer::{Parcel, bytes_of, carried_bytes, check, needs_memfd, unpack};
+pub use writer::OfferWriter;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tests;
