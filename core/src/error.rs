@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn an_error_says_kind_number_what_and_now() {
-        let error = Error::new(ErrorKind::Busy, "process 7 is at it", "still serving; call again").with_pid(7);
+        let error =
+            Error::new(ErrorKind::Busy, "process 7 is at it", "still serving; call again").with_pid(7);
         assert_eq!(error.to_string(), "busy (301): process 7 is at it; still serving; call again");
         assert_eq!(error.pid(), Some(7));
     }

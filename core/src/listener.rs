@@ -285,8 +285,9 @@ impl ListenerSpec {
     }
 }
 
-/// How many connections wait to be accepted on a TCP listener; nothing for a socket of another kind.
-pub(crate) fn queue_length(listener: BorrowedFd<'_>) -> Option<u32> {
+/// How many connections wait to be accepted on a TCP listener; nothing for a socket of another kind (of a Unix listener
+/// the kernel does not say). Does not block.
+pub fn queue_length(listener: BorrowedFd<'_>) -> Option<u32> {
     let tcp = [Family::V4, Family::V6].map(Kind::listener);
     let listens = matches!(inet::kind(listener), Ok(Some(kind)) if tcp.contains(&kind));
     listens.then(|| inet::queue_length(listener).ok()).flatten()

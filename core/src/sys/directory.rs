@@ -40,8 +40,9 @@ impl FileLock {
     pub fn open(path: &Path) -> io::Result<FileLock> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        loop {
-            // With O_CREAT, a file of another user in a sticky directory is refused (sysctl fs.protected_regular).
+        // With O_CREAT, a file of another user in a sticky directory is refused (sysctl fs.protected_regular). It is never
+        // removed, so the second turn finds what somebody else created during the first.
+        for _ in 0..2 {
             match options.open(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 result => return result.map(FileLock),
@@ -51,6 +52,7 @@ impl FileLock {
                 result => return result.map(FileLock),
             }
         }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     /// Whose file it is, and of what kind.

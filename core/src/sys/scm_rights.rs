@@ -64,6 +64,9 @@ pub fn send(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], fds: &[RawFd], block:
                 },
             );
             ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(message), size_of_val(fds));
+            // The alignment behind an odd number of descriptors is read too: no bytes of the stack for the kernel.
+            let (used, all) = (length(size_of_val(fds)), space(size_of_val(fds)));
+            ptr::write_bytes(message.cast::<u8>().add(used), 0, all - used);
         }
     }
     let flags = libc::MSG_NOSIGNAL | if block { 0 } else { libc::MSG_DONTWAIT };

@@ -4,7 +4,7 @@
 use super::{checked, owned, retried};
 use std::io;
 use std::mem::{offset_of, size_of, zeroed};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -55,8 +55,9 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 /// Two sockets connected to each other.
+#[cfg(test)]
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds: [RawFd; 2] = [-1; 2];
+    let mut fds: [i32; 2] = [-1; 2];
     // SAFETY: the kernel writes two descriptors.
     checked(unsafe { libc::socketpair(libc::AF_UNIX, KIND, 0, fds.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so both are new and ours alone.

@@ -24,13 +24,16 @@ pub(super) fn memfd_for(connection: &Frozen) -> Result<Option<OwnedFd>> {
         return Ok(None);
     }
     let sealed = blob::seal("zdt-bytes", &bytes_of(connection));
-    sealed.map(Some).map_err(|error| Error::system("memfd_create", &error).now("the connection is still yours"))
+    sealed
+        .map(Some)
+        .map_err(|error| Error::system("memfd_create", &error).now("the connection is still yours"))
 }
 
 impl Batch {
     /// Whether `connection` fits in.
     pub(super) fn fits(&self, connection: &Frozen) -> bool {
-        self.descriptors.len() + connection.descriptors() < MAX_DESCRIPTORS + usize::from(!needs_memfd(connection))
+        self.descriptors.len() + connection.descriptors()
+            < MAX_DESCRIPTORS + usize::from(!needs_memfd(connection))
             && self.writer.len() + OfferWriter::item_length(connection) <= MAX_PAYLOAD
     }
 

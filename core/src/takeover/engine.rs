@@ -115,6 +115,8 @@ pub(crate) enum Action {
     Close(Side),
     /// shutdown(SHUT_RD): nothing more can be sent to us, what is queued can still be read.
     ShutReading(Side),
+    /// Nobody will take the connection in this slot here: refuse it, if its predecessor lives.
+    TurnDown(u32),
     /// Close our copies of the listeners and the takeover socket.
     CloseService,
     /// Unlink the path, then close our copies of the listeners and the takeover socket.
@@ -392,6 +394,20 @@ impl Engine {
         self.rules.hold(Rule::ReadPastReset)
     }
 
+    /// Whether nobody else can tell that the next step was done: it queues a message, tells the application something,
+    /// reads words, or moves something inside.
+    #[cfg(test)]
+    pub(crate) fn next_is_private(&self) -> bool {
+        if let Some(action) = self.actions.front() {
+            return matches!(action, Action::Send(..) | Action::Tell(_));
+        }
+        let relieving = self.service.standing == Standing::Relieved && self.up.is_some();
+        let swaps = self.down.as_ref().is_some_and(Predecessor::next_swaps)
+            || self.up.as_ref().is_some_and(Successor::next_swaps)
+            || (self.leaving && self.service.standing == Standing::Owner);
+        !swaps && !relieving
+    }
+
     /// What the machines get to work with at this moment.
     pub(crate) fn with<R>(
         &mut self,
@@ -432,7 +448,7 @@ impl Engine {
                     return Step::Moved;
                 }
             }
-            if up.step(deed, up_ledger, &mut context) {
+            if up.step(deed, &mut context) {
                 return Step::Moved;
             }
             if up.over() {
@@ -483,11 +499,5 @@ impl Engine {
             self.done = true;
             self.actions.push_back(Action::Tell(Tell::Done { left }));
         }
-    }
-
-    /// Whether the application was told that nothing is left to do here.
-    #[cfg(test)]
-    pub(crate) fn is_done(&self) -> bool {
-        self.done || self.down.as_ref().is_some_and(Predecessor::told_done)
     }
 }

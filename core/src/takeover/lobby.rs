@@ -125,8 +125,10 @@ impl State {
             runtime: hello.runtime,
             generation: self.generation + 1,
         };
-        let reads = hello.reads.into_iter().map(|r| Reads { protocol: r.protocol, versions: r.versions }).collect();
-        let watched = out.watch(newcomer.link.socket(), DOWN).and_then(|()| out.watch(Some(pidfd.as_fd()), DOWN_DEATH));
+        let reads =
+            hello.reads.into_iter().map(|r| Reads { protocol: r.protocol, versions: r.versions }).collect();
+        let watched =
+            out.watch(newcomer.link.socket(), DOWN).and_then(|()| out.watch(Some(pidfd.as_fd()), DOWN_DEATH));
         if let Err(error) = watched {
             return Err((newcomer, error));
         }
@@ -139,7 +141,10 @@ impl State {
     fn vet(&self, newcomer: &Newcomer, hello: &Hello, fds: Vec<OwnedFd>) -> Result<(OwnedFd, SharedLedger)> {
         let serving = format!("process {} goes on serving", std::process::id());
         if !hello.versions.iter().any(|version| VERSIONS.contains(version)) {
-            let what = format!("the successor speaks protocol versions {:?}, the owner {VERSIONS:?}", hello.versions);
+            let what = format!(
+                "the successor speaks protocol versions {:?}, the owner {VERSIONS:?}",
+                hello.versions
+            );
             return Err(Error::new(ErrorKind::NoCommonVersion, what, serving));
         }
         let Ok([pidfd]) = <[OwnedFd; 1]>::try_from(fds) else {
@@ -173,7 +178,8 @@ fn trusted(credentials: &Credentials, allowed: &[u32]) -> Result<()> {
         return Ok(());
     }
     let what = format!("process {pid} runs as user {uid}, the owner as user {}", process::effective_uid());
-    Err(Error::new(ErrorKind::WrongUser, what, "add the user to Config::allowed_uids if it may take over").with_pid(pid))
+    Err(Error::new(ErrorKind::WrongUser, what, "add the user to Config::allowed_uids if it may take over")
+        .with_pid(pid))
 }
 
 /// Says no; whoever does not read it learns nothing, and that is its loss.

@@ -12,9 +12,9 @@ use crate::connection::Frozen;
 use crate::error::{Error, ErrorKind};
 use crate::ownership::SharedLedger;
 use crate::sys::process;
+use crate::wire::check;
 use crate::wire::limits::{MAX_ADDRESS, MAX_DESCRIPTORS, WINDOW_CONNECTIONS, WINDOW_MESSAGES};
 use crate::wire::message::{Draining, ListenerItem, Listeners, Message, Note, Welcome};
-use crate::wire::check;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -89,7 +89,9 @@ impl Down {
 
     /// The word of `slot` was decided: what was lent for it.
     pub(super) fn take_lent(&mut self, slot: u32) -> Option<Frozen> {
-        if let Some(place) = self.unsettled.iter().position(|(first, last, _)| (*first..=*last).contains(&slot)) {
+        if let Some(place) =
+            self.unsettled.iter().position(|(first, last, _)| (*first..=*last).contains(&slot))
+        {
             self.unsettled[place].2 -= 1;
             if self.unsettled[place].2 == 0 {
                 self.unsettled.remove(place);
@@ -115,7 +117,9 @@ impl Down {
 
     /// Nothing that waits to be sent goes out any more: what was lent is going back.
     pub(super) fn drop_unsent_offers(&mut self) {
-        self.link.outbox.retain(|outgoing| !matches!(outgoing, Outgoing::Offer(batch) if !batch.slots.is_empty()));
+        self.link
+            .outbox
+            .retain(|outgoing| !matches!(outgoing, Outgoing::Offer(batch) if !batch.slots.is_empty()));
         self.batch = Batch::default();
     }
 
@@ -157,7 +161,9 @@ impl State {
     }
 
     pub(super) fn send_welcome(&mut self, out: &Outside) {
-        let Some(attempt) = self.engine.down.as_ref().map(super::predecessor::Predecessor::attempt) else { return };
+        let Some(attempt) = self.engine.down.as_ref().map(super::predecessor::Predecessor::attempt) else {
+            return;
+        };
         let pidfd = process::own_pidfd();
         let (Some(down), Ok(pidfd)) = (&mut self.down, pidfd) else { return };
         let Ok(ledger) = down.ledger.descriptor().try_clone_to_owned() else { return };
@@ -186,7 +192,8 @@ impl State {
     }
 
     fn queue_listeners(&mut self) -> std::io::Result<()> {
-        let (Some(down), Some(deed), Some(socket)) = (&mut self.down, &self.deed, &self.takeover_socket) else {
+        let (Some(down), Some(deed), Some(socket)) = (&mut self.down, &self.deed, &self.takeover_socket)
+        else {
             return Ok(());
         };
         let mut fds = vec![deed.descriptor().try_clone_to_owned()?, socket.as_fd().try_clone_to_owned()?];
@@ -216,7 +223,10 @@ impl State {
     pub(super) fn send_draining(&mut self, out: &Outside) {
         if let Some(down) = &mut self.down {
             let deadline_ms = out.config.drain.as_millis() as u64;
-            down.link.queue(Message::Draining(Draining { connections: self.connections, deadline_ms }), Vec::new());
+            down.link.queue(
+                Message::Draining(Draining { connections: self.connections, deadline_ms }),
+                Vec::new(),
+            );
         }
     }
 
@@ -250,8 +260,8 @@ impl State {
         if !down.batch.fits(&connection) {
             down.seal_batch();
         }
-        let window_full = open >= WINDOW_CONNECTIONS
-            || (!down.has_batch() && down.unsettled.len() >= WINDOW_MESSAGES);
+        let window_full =
+            open >= WINDOW_CONNECTIONS || (!down.has_batch() && down.unsettled.len() >= WINDOW_MESSAGES);
         if window_full {
             down.wants_room = true;
             return Err(NotMigrated::Full(Box::new(connection)));
@@ -275,11 +285,19 @@ impl State {
             }
             Err(NoOffer::NotDraining) => {
                 let what = "the attempt is being called off".into();
-                failed(connection, ErrorKind::WrongState, what, "the connection is still yours: Resume follows")
+                failed(
+                    connection,
+                    ErrorKind::WrongState,
+                    what,
+                    "the connection is still yours: Resume follows",
+                )
             }
-            Err(NoOffer::SlotsUsedUp) => {
-                failed(connection, ErrorKind::WrongState, format!("{SLOTS} connections were offered"), DRAIN_IT)
-            }
+            Err(NoOffer::SlotsUsedUp) => failed(
+                connection,
+                ErrorKind::WrongState,
+                format!("{SLOTS} connections were offered"),
+                DRAIN_IT,
+            ),
         }
     }
 
@@ -315,7 +333,9 @@ impl State {
         let Some(down) = &self.down else { return };
         let ledger = &down.ledger;
         for slot in &batch.slots {
-            self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.withdraw(*slot, ledger, context)));
+            self.engine.with(now, |_, down, context| {
+                down.as_mut().map(|down| down.withdraw(*slot, ledger, context))
+            });
         }
     }
 }

@@ -99,7 +99,7 @@ impl Takeover {
                 path::Claim::First(socket) => return inner.begin(socket).map(Takeover::of),
                 path::Claim::Found(socket, credentials) => {
                     inner.join(socket, credentials)?;
-                    if inner.handshake(deadline)? {
+                    if inner.handshake(credentials.pid, deadline)? {
                         return Ok(Takeover::of(inner));
                     }
                 }
@@ -306,7 +306,7 @@ impl Inner {
     }
 
     /// Waits until the listeners are in hand. `false`: the link ended before anything was.
-    fn handshake(&self, deadline: Instant) -> Result<bool> {
+    fn handshake(&self, pid: u32, deadline: Instant) -> Result<bool> {
         loop {
             {
                 let mut state = self.lock()?;
@@ -315,7 +315,8 @@ impl Inner {
                     self.close();
                     return Err(fault);
                 }
-                if state.engine.up.as_ref().is_some_and(|up| up.is_warming_up()) || state.engine.service.holds {
+                if state.engine.up.as_ref().is_some_and(|up| up.is_warming_up()) || state.engine.service.holds
+                {
                     state.set_wake(&self.outside);
                     return Ok(true);
                 }
@@ -324,10 +325,10 @@ impl Inner {
                     return Ok(false);
                 }
                 if Instant::now() >= deadline {
-                    let pid = state.up.as_ref().map_or(0, |up| up.peer.pid);
                     drop(state);
                     self.close();
-                    let what = format!("process {pid} did not answer within {:?}", self.outside.config.handshake);
+                    let what =
+                        format!("process {pid} did not answer within {:?}", self.outside.config.handshake);
                     let now = "if it hangs, end it and call again; nothing was changed";
                     return Err(Error::new(ErrorKind::NoAnswer, what, now).with_pid(pid));
                 }
@@ -397,6 +398,13 @@ impl Inner {
         }
     }
 
+    /// Tells the predecessor why the application refuses.
+    fn say_why(&self, why: &str) {
+        if let Ok(mut state) = self.lock() {
+            state.say_why(why);
+        }
+    }
+
     /// The state, unless the handle is of no more use.
     fn lock(&self) -> Result<MutexGuard<'_, State>> {
         if self.mark.forked() {
@@ -417,7 +425,11 @@ impl Inner {
             state.forget();
         }
         let what = "the handle belongs to the process that this one was forked from";
-        Error::new(ErrorKind::Forked, what, "that process goes on as it was; open a handle of your own after exec")
+        Error::new(
+            ErrorKind::Forked,
+            what,
+            "that process goes on as it was; open a handle of your own after exec",
+        )
     }
 
     fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> R {
@@ -469,7 +481,13 @@ impl State {
         }
         let fd = spec.bind()?;
         let given = copy(&fd)?;
-        self.listeners.push(Held { name: name.into(), spec: spec.clone(), fd, claimed: true, unserved_since: None });
+        self.listeners.push(Held {
+            name: name.into(),
+            spec: spec.clone(),
+            fd,
+            claimed: true,
+            unserved_since: None,
+        });
         Ok(given)
     }
 
@@ -485,7 +503,10 @@ impl State {
         let unclaimed: Vec<&str> =
             self.listeners.iter().filter(|held| !held.claimed).map(|held| held.name.as_str()).collect();
         if !unclaimed.is_empty() {
-            let what = format!("the predecessor serves listeners that nobody asked for here: {}", unclaimed.join(", "));
+            let what = format!(
+                "the predecessor serves listeners that nobody asked for here: {}",
+                unclaimed.join(", ")
+            );
             let now = "the predecessor goes on serving; ask for them with listener(), then call ready again";
             return Err(Error::new(ErrorKind::ListenerUnclaimed, what, now));
         }

@@ -28,7 +28,9 @@ impl Offer {
     /// connection back at any moment before.
     #[allow(clippy::missing_panics_doc)]
     pub fn connection(&self) -> &Adopted {
-        self.connection.as_ref().unwrap_or_else(|| unreachable!("an offer has its connection until it is answered"))
+        self.connection
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("an offer has its connection until it is answered"))
     }
 
     /// Takes the connection. `None`: it went back to the predecessor meanwhile, and nothing is left to do.
@@ -39,16 +41,19 @@ impl Offer {
     /// # Errors
     /// `Closed` or `Forked`: the offer is gone with the handle.
     pub fn adopt(mut self) -> Result<Option<Adopted>> {
-        let (Some(connection), Some(inner)) = (self.connection.take(), self.shared.take()) else { return Ok(None) };
+        let (Some(connection), Some(inner)) = (self.connection.take(), self.shared.take()) else {
+            return Ok(None);
+        };
         let ours = inner.adopt(self.slot, &connection)?;
         Ok(ours.then_some(connection))
     }
 
-    /// Gives the connection back; the predecessor goes on with it. `why` is for people: it is not interpreted. Never
-    /// blocks; any thread.
+    /// Gives the connection back; the predecessor goes on with it. `why` is for people: the predecessor's later messages
+    /// quote it. Never blocks; any thread.
     pub fn refuse(self, why: &str) {
-        let _ = why;
-        drop(self);
+        if let Some(inner) = &self.shared {
+            inner.say_why(why);
+        }
     }
 }
 

@@ -34,24 +34,17 @@ pub enum Claim {
     First(OwnedFd),
 }
 
-/// Sees that a takeover socket of ours may lie at `path`: it fits `sun_path`; its directory exists, is ours or root's,
-/// and others can write in it only if it has the sticky bit; what lies there, if anything, is a socket of ours or root's.
+/// Connects to whoever waits at `path`, or becomes the first there; blocks until `deadline` at the latest.
+///
+/// Trusted are our own effective user, root and `allowed_uids`: as owner of the directory, in which others may write only
+/// if it has the sticky bit; of what lies at the path, if anything, which must be a socket; and as peer, before anything
+/// moves.
 ///
 /// Errors: [`InvalidArgument`](ErrorKind::InvalidArgument), [`PathTooLong`](ErrorKind::PathTooLong),
 /// [`DirectoryMissing`](ErrorKind::DirectoryMissing), [`UnsafeDirectory`](ErrorKind::UnsafeDirectory),
-/// [`ForeignFile`](ErrorKind::ForeignFile), [`System`](ErrorKind::System).
-pub fn check(path: &Path) -> Result<()> {
-    let place = Place::open(path, &[])?;
-    place.check_directory()?;
-    place.check_owner()
-}
-
-/// Connects to whoever waits at `path`, or becomes the first there; blocks until `deadline` at the latest.
-///
-/// Trusted are our own effective user, root and `allowed_uids`, as owner of directory and file and as peer; a peer that
-/// is not is refused before anything moves. Errors: those of [`check`]; [`WrongUser`](ErrorKind::WrongUser), with the pid
-/// of the peer where it is known; [`NoAnswer`](ErrorKind::NoAnswer) if its backlog stayed full;
-/// [`Busy`](ErrorKind::Busy) if others held the lock. After an error the path is as it was, and whoever serves goes on.
+/// [`ForeignFile`](ErrorKind::ForeignFile); [`WrongUser`](ErrorKind::WrongUser), with the pid of the peer where it is
+/// known; [`NoAnswer`](ErrorKind::NoAnswer) if its backlog stayed full; [`Busy`](ErrorKind::Busy) if others held the
+/// lock; [`System`](ErrorKind::System). After an error the path is as it was, and whoever serves goes on.
 pub fn claim(path: &Path, allowed_uids: &[u32], deadline: Instant) -> Result<Claim> {
     let place = Place::open(path, allowed_uids)?;
     place.check_directory()?;

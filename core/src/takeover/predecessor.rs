@@ -124,13 +124,8 @@ impl Predecessor {
     }
 
     #[cfg(test)]
-    pub(crate) fn told_done(&self) -> bool {
-        self.told_done
-    }
-
-    #[cfg(test)]
-    pub(crate) fn is_open(&self, slot: u32) -> bool {
-        self.open.contains(&slot)
+    pub(crate) fn next_swaps(&self) -> bool {
+        self.aborting.is_some() || self.resuming || (self.taking_back && !self.open.is_empty())
     }
 
     /// The successor said something.
@@ -266,7 +261,10 @@ impl Predecessor {
                     self.open.clear();
                 }
             }
-            Timer::Drain => self.abort(Cause::Late(timer), context),
+            Timer::Drain => {
+                self.expired = true;
+                self.abort(Cause::Late(timer), context);
+            }
             Timer::Probation => {}
         }
     }
@@ -319,7 +317,12 @@ impl Predecessor {
     }
 
     /// One small step: at most one swap. Whether anything moved.
-    pub(crate) fn step(&mut self, deed: &impl DeedWord, ledger: &impl Ledger, context: &mut Context<'_>) -> bool {
+    pub(crate) fn step(
+        &mut self,
+        deed: &impl DeedWord,
+        ledger: &impl Ledger,
+        context: &mut Context<'_>,
+    ) -> bool {
         if let Some(cause) = self.aborting.take() {
             self.step_abort(cause, deed, context);
         } else if self.resuming {
@@ -349,7 +352,8 @@ impl Predecessor {
     }
 
     fn step_resume(&mut self, deed: &impl DeedWord, context: &mut Context<'_>) {
-        let successor = if context.rules.hold(Rule::ResumeFromSuccessor) { self.successor } else { deed.read().owner };
+        let successor =
+            if context.rules.hold(Rule::ResumeFromSuccessor) { self.successor } else { deed.read().owner };
         match ownership::resume(deed, successor, context.service.me) {
             Resume::Won(epoch) => self.serve_again(epoch, Cause::Died, context),
             Resume::Relieved => {
@@ -390,7 +394,8 @@ impl Predecessor {
             self.timers.set(Timer::Drain, context.now + context.durations.drain);
             self.tell_drain(context);
         }
-        self.taking_back = !self.link;
+        self.complete |= self.expired;
+        self.taking_back = !self.link || self.expired;
         self.resuming = self.dead;
     }
 
@@ -413,7 +418,10 @@ impl Predecessor {
         if self.phase == Phase::Doubt && owner != context.service.me {
             self.hand(context);
         }
-        if self.phase == Phase::Handed && (owner == 0 || ledger.relieved()) && context.rules.hold(Rule::PassRelief) {
+        if self.phase == Phase::Handed
+            && (owner == 0 || ledger.relieved())
+            && context.rules.hold(Rule::PassRelief)
+        {
             self.relieve(context);
         }
         self.open.retain(|slot| match ledger.read(*slot) {
@@ -467,4 +475,3 @@ impl Predecessor {
         done
     }
 }
-

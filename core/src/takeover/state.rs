@@ -272,6 +272,7 @@ impl State {
                 // What is queued can still be read, then end-of-file: at once, for nothing more can come.
                 self.read_up_to_the_end(out);
             }
+            Action::TurnDown(slot) => self.turn_down_offer(slot, now),
             Action::CloseService => self.close_service(out),
             Action::Retire => {
                 if let Some(socket) = &self.takeover_socket {
@@ -329,7 +330,9 @@ impl State {
                 })
             }
             Tell::Settled(slot) => self.settled(slot).map(Event::Settled),
-            Tell::Refused(slot) => self.returned(slot).map(|c| Event::Returned(Box::new(c), Returned::Refused)),
+            Tell::Refused(slot) => {
+                self.returned(slot).map(|c| Event::Returned(Box::new(c), Returned::Refused))
+            }
             Tell::TakenBack(slot) => {
                 if let Some(down) = &mut self.down {
                     down.drop_unsent_offers();
@@ -344,7 +347,8 @@ impl State {
             Tell::Done { left } => Some(Event::Done { left }),
         };
         self.events.extend(event);
-        if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down) {
+        if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down)
+        {
             if std::mem::take(&mut down.wants_room) {
                 self.events.push_back(Event::Room);
             }
@@ -355,7 +359,9 @@ impl State {
     fn show(&mut self, slot: u32, out: &Outside) {
         let Some(up) = &mut self.up else { return };
         match up.parcels.pop_front() {
-            Some((_, connection, true)) => self.events.push_back(Event::Offer(Offer::pending(slot, connection))),
+            Some((_, connection, true)) => {
+                self.events.push_back(Event::Offer(Offer::pending(slot, connection)))
+            }
             Some((_, connection, false)) => {
                 self.refuse(slot, &connection, out.now());
             }
@@ -366,8 +372,9 @@ impl State {
     /// The application takes the connection in `slot`: whether it is ours.
     pub(super) fn adopt(&mut self, slot: u32, connection: &Adopted, now: Millis) -> bool {
         let Some(ledger) = self.up.as_ref().and_then(|up| up.ledger.as_ref()) else { return false };
-        let ours =
-            self.engine.with(now, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
+        let ours = self
+            .engine
+            .with(now, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
         if ours {
             self.progress.settled += 1;
             self.count_bytes(connection);
@@ -379,18 +386,33 @@ impl State {
 
     /// The application does not take the connection in `slot`.
     pub(super) fn refuse(&mut self, slot: u32, connection: &Adopted, now: Millis) {
-        let Some(up) = &self.up else { return };
-        let Some(ledger) = &up.ledger else { return };
-        let dead = up.is_dead();
-        let refusal = self.engine.with(now, |up, _, context| match up {
-            Some(up) => up.refuse(slot, dead, ledger, context),
-            None => Refusal::Gone,
-        });
-        self.progress.returned += 1;
-        if refusal == Refusal::Ours {
+        if self.give_back(slot, now) == Refusal::Ours {
             // Nobody else can end it, and a bare close would send no FIN while a stopped process holds a copy.
             let _ = unix::shutdown_both(connection.socket.as_fd());
         }
+    }
+
+    /// While leaving: the connection in `slot` was not shown to the application, or is in its hands unanswered.
+    fn turn_down_offer(&mut self, slot: u32, now: Millis) {
+        let parcels = self.up.as_mut().map(|up| &mut up.parcels);
+        let place = parcels.as_ref().and_then(|parcels| parcels.iter().position(|parcel| parcel.0 == slot));
+        match place.and_then(|place| parcels?.remove(place)) {
+            Some((_, connection, _)) => self.refuse(slot, &connection, now),
+            None => {
+                self.give_back(slot, now);
+            }
+        }
+    }
+
+    fn give_back(&mut self, slot: u32, now: Millis) -> Refusal {
+        let Some(up) = &self.up else { return Refusal::Gone };
+        let Some(ledger) = &up.ledger else { return Refusal::Gone };
+        let dead = up.is_dead();
+        self.progress.returned += 1;
+        self.engine.with(now, |up, _, context| match up {
+            Some(up) => up.refuse(slot, dead, ledger, context),
+            None => Refusal::Gone,
+        })
     }
 
     /// Sends what is queued. Whether the engine has something to do because of it.
@@ -454,7 +476,8 @@ impl State {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
-        let due = [self.engine.next_deadline(), self.lobby.next_deadline(), self.retry_at, self.hang_check_at];
+        let due =
+            [self.engine.next_deadline(), self.lobby.next_deadline(), self.retry_at, self.hang_check_at];
         let next = due.into_iter().flatten().min();
         if next != self.timer_is_at {
             self.timer_is_at = next;
@@ -502,7 +525,9 @@ fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
     let flushed = link.flush();
     link.waits_for_room = matches!(flushed, Ok(Flushed::Full));
     if let (true, Some(socket)) = (waited != link.waits_for_room, link.socket()) {
-        out.epoll.modify(socket, token, link.waits_for_room).map_err(|error| Error::system("epoll_ctl", &error))?;
+        out.epoll
+            .modify(socket, token, link.waits_for_room)
+            .map_err(|error| Error::system("epoll_ctl", &error))?;
     }
     flushed
 }
@@ -513,9 +538,13 @@ fn explain(cause: Cause, role: &str, peer: Option<&Peer>, note: Option<&Note>, n
     let (kind, what) = match cause {
         Cause::Died => (ErrorKind::PeerGone, format!("{who} died")),
         Cause::Closed => (ErrorKind::PeerGone, format!("{who} closed the link")),
-        Cause::Late(timer) => (ErrorKind::NoAnswer, format!("{who} did not do its part before the deadline ({timer:?})")),
+        Cause::Late(timer) => {
+            (ErrorKind::NoAnswer, format!("{who} did not do its part before the deadline ({timer:?})"))
+        }
         Cause::Broke => (ErrorKind::OutOfOrder, format!("{who} broke the protocol")),
-        Cause::Decided => (ErrorKind::AttemptLost, format!("{who} called the attempt off, or another took over")),
+        Cause::Decided => {
+            (ErrorKind::AttemptLost, format!("{who} called the attempt off, or another took over"))
+        }
         Cause::Unserved => (ErrorKind::NoAnswer, format!("{who} leaves the queue of a listener unserved")),
     };
     let what = match note {
@@ -531,5 +560,9 @@ pub(super) fn refuse_note(error: &Error) -> Note {
 }
 
 fn hung() -> Note {
-    refuse_note(&Error::new(ErrorKind::NoAnswer, "the queue of a listener is unserved: answer if you are there", ""))
+    refuse_note(&Error::new(
+        ErrorKind::NoAnswer,
+        "the queue of a listener is unserved: answer if you are there",
+        "",
+    ))
 }

@@ -70,6 +70,8 @@ pub(crate) struct Successor {
     pub(crate) timers: Timers,
     /// Slots received and neither adopted nor refused nor found returned, in the order of arrival.
     hand: VecDeque<u32>,
+    /// How many of them, while leaving, the handle was told to turn down.
+    turned_down: usize,
     link: bool,
     dead: bool,
     /// How many of the first offers are still to be settled; `None`: none has come.
@@ -91,6 +93,7 @@ impl Successor {
             phase: Phase::Hello,
             timers,
             hand: VecDeque::new(),
+            turned_down: 0,
             link: true,
             dead: false,
             first: None,
@@ -114,17 +117,12 @@ impl Successor {
 
     /// Listeners were received and checked: warm-up can begin.
     pub(crate) fn is_warming_up(&self) -> bool {
-        self.phase >= Phase::WarmUp
+        (Phase::WarmUp..=Phase::Committed).contains(&self.phase)
     }
 
     /// The listeners are complete and wait to be checked.
     pub(crate) fn is_checking(&self) -> bool {
         self.phase == Phase::Checking
-    }
-
-    /// How many offers are in hand.
-    pub(crate) fn in_hand(&self) -> usize {
-        self.hand.len()
     }
 
     #[cfg(test)]
@@ -133,8 +131,8 @@ impl Successor {
     }
 
     #[cfg(test)]
-    pub(crate) fn is_lost(&self) -> bool {
-        self.phase == Phase::Lost
+    pub(crate) fn next_swaps(&self) -> bool {
+        self.committing || (self.phase == Phase::Draining && self.first == Some(0))
     }
 
     /// A wake-up is owed to the predecessor; it goes out before we wait.
@@ -232,7 +230,13 @@ impl Successor {
     }
 
     /// The application does not take the connection in `slot`.
-    pub(crate) fn refuse(&mut self, slot: u32, dead: bool, ledger: &impl Ledger, context: &mut Context<'_>) -> Refusal {
+    pub(crate) fn refuse(
+        &mut self,
+        slot: u32,
+        dead: bool,
+        ledger: &impl Ledger,
+        context: &mut Context<'_>,
+    ) -> Refusal {
         if !self.put_down(slot) {
             return Refusal::Gone;
         }
@@ -248,6 +252,7 @@ impl Successor {
     fn put_down(&mut self, slot: u32) -> bool {
         let Some(place) = self.hand.iter().position(|held| *held == slot) else { return false };
         self.hand.remove(place);
+        self.turned_down -= usize::from(place < self.turned_down);
         self.owes_answer = true;
         if let Some(first) = &mut self.first {
             *first = first.saturating_sub(1);
@@ -285,7 +290,8 @@ impl Successor {
     /// The predecessor broke the protocol: give up, without harm to it.
     pub(crate) fn broke(&mut self, context: &mut Context<'_>) {
         match self.phase {
-            Phase::Committed | Phase::Lost => self.leave(context),
+            // What comes whole is of use all the same; nothing more shall come.
+            Phase::Committed | Phase::Lost => context.act(Action::ShutReading(Side::Up)),
             Phase::Leaving | Phase::Over => {}
             _ => {
                 self.leave(context);
@@ -321,22 +327,22 @@ impl Successor {
     }
 
     /// One small step: at most one swap. Whether anything moved.
-    pub(crate) fn step(
-        &mut self,
-        deed: Option<&impl DeedWord>,
-        ledger: Option<&impl Ledger>,
-        context: &mut Context<'_>,
-    ) -> bool {
+    pub(crate) fn step(&mut self, deed: Option<&impl DeedWord>, context: &mut Context<'_>) -> bool {
         if self.phase == Phase::Draining && self.first == Some(0) {
             self.committing = true;
         }
         if let (true, Some(deed)) = (self.committing, deed) {
             self.step_commit(deed, context);
-        } else if let (Phase::Leaving, Some(slot), Some(ledger)) = (self.phase, self.hand.front().copied(), ledger) {
-            self.refuse(slot, false, ledger, context);
+        } else if let (Phase::Leaving, Some(slot)) = (self.phase, self.hand.get(self.turned_down)) {
+            context.act(Action::TurnDown(*slot));
+            self.turned_down += 1;
         } else if self.owes_answer() && self.hand.is_empty() {
             self.answer(context);
-        } else if !self.link && self.hand.is_empty() && self.phase >= Phase::Committed && self.phase != Phase::Over {
+        } else if !self.link
+            && self.hand.is_empty()
+            && self.phase >= Phase::Committed
+            && self.phase != Phase::Over
+        {
             if self.phase == Phase::Lost {
                 context.tell(Tell::Done { left: 0 });
             }

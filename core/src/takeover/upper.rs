@@ -37,10 +37,15 @@ pub(super) struct Up {
 impl Up {
     /// A link to whoever waits at the path: HELLO is queued.
     pub(super) fn hello(socket: OwnedFd, credentials: Credentials, out: &Outside) -> Result<Up> {
-        let system = |call: &str, error: &std::io::Error| Error::system(call, error).now("nothing was changed");
+        let system =
+            |call: &str, error: &std::io::Error| Error::system(call, error).now("nothing was changed");
         let pidfd = process::own_pidfd().map_err(|error| {
-            Error::new(ErrorKind::Unsupported, format!("pidfd_open: {error}"), "live takeover needs Linux 5.4")
-                .with_errno(error.raw_os_error().unwrap_or(0))
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("pidfd_open: {error}"),
+                "live takeover needs Linux 5.4",
+            )
+            .with_errno(error.raw_os_error().unwrap_or(0))
         })?;
         let reads = out.config.reads.iter();
         let mut link = Link::new(socket);
@@ -113,13 +118,21 @@ impl State {
         self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.broke(context)));
     }
 
+    /// Why the application refuses a connection, in its own words.
+    pub(super) fn say_why(&mut self, why: &str) {
+        if let Some(up) = &mut self.up {
+            up.link.queue(Message::Note(refuse_note(&Error::new(ErrorKind::Refused, why, ""))), Vec::new());
+        }
+    }
+
     fn predecessor_said(&mut self, message: Message, mut fds: Vec<OwnedFd>, out: &Outside) -> Result<()> {
         let now = out.now();
         let said = match message {
             Message::Welcome(welcome) => self.welcomed(welcome, fds, out)?,
             Message::Refuse(refuse) => {
                 let kind = ErrorKind::from_number(refuse.number as i32).unwrap_or(ErrorKind::Refused);
-                let now = if kind.retry_helps() { "it goes on serving; call again" } else { "it goes on serving" };
+                let now =
+                    if kind.retry_helps() { "it goes on serving; call again" } else { "it goes on serving" };
                 return Err(Error::new(kind, refuse.reason, now).with_pid(refuse.pid));
             }
             Message::Listeners(listeners) => self.take_listeners(listeners, fds)?,
@@ -137,7 +150,8 @@ impl State {
             }
             other => return Err(out_of_order(&other)),
         };
-        let fits = self.engine.with(now, |up, _, context| up.as_mut().is_some_and(|up| up.said(said, context)));
+        let fits =
+            self.engine.with(now, |up, _, context| up.as_mut().is_some_and(|up| up.said(said, context)));
         if !fits {
             return Err(Error::new(
                 ErrorKind::OutOfOrder,
@@ -155,15 +169,20 @@ impl State {
     fn welcomed(&mut self, welcome: Welcome, fds: Vec<OwnedFd>, out: &Outside) -> Result<FromPredecessor> {
         let Some(up) = &mut self.up else { return Err(out_of_order(&Message::Welcome(welcome))) };
         let Ok([pidfd, ledger]) = <[OwnedFd; 2]>::try_from(fds) else {
-            return Err(Error::new(ErrorKind::DescriptorCount, "WELCOME comes with a pidfd and a ledger", ""));
+            return Err(Error::new(
+                ErrorKind::DescriptorCount,
+                "WELCOME comes with a pidfd and a ledger",
+                "",
+            ));
         };
         if !VERSIONS.contains(&welcome.version) {
             let what = format!("the predecessor chose protocol version {}", welcome.version);
             return Err(Error::new(ErrorKind::NoCommonVersion, what, "the predecessor goes on serving"));
         }
         check_pidfd(&pidfd, up.credentials.pid)?;
-        let ledger = SharedLedger::map(ledger)
-            .map_err(|error| Error::new(ErrorKind::Malformed, error.to_string(), "the predecessor goes on serving"))?;
+        let ledger = SharedLedger::map(ledger).map_err(|error| {
+            Error::new(ErrorKind::Malformed, error.to_string(), "the predecessor goes on serving")
+        })?;
         out.watch(Some(pidfd.as_fd()), UP_DEATH)?;
         up.ledger = Some(ledger);
         up.pidfd = Some(pidfd);
@@ -180,7 +199,11 @@ impl State {
         let mut fds = fds.into_iter();
         if self.deed.is_none() {
             let (Some(deed), Some(socket)) = (fds.next(), fds.next()) else {
-                return Err(Error::new(ErrorKind::DescriptorCount, "LISTENERS begins with deed and takeover socket", ""));
+                return Err(Error::new(
+                    ErrorKind::DescriptorCount,
+                    "LISTENERS begins with deed and takeover socket",
+                    "",
+                ));
             };
             let deed = SharedDeed::map(deed)
                 .map_err(|error| Error::new(ErrorKind::Malformed, error.to_string(), ""))?;
@@ -205,24 +228,31 @@ impl State {
         let Some(socket) = &self.takeover_socket else { return Ok(()) };
         match unix::is_listening(socket.as_fd()) {
             Ok(true) => Ok(()),
-            _ => Err(Error::new(ErrorKind::Malformed, "what came as the takeover socket does not listen", "")),
+            _ => {
+                Err(Error::new(ErrorKind::Malformed, "what came as the takeover socket does not listen", ""))
+            }
         }
     }
 
     fn take_offers(&mut self, offers: Offers, fds: &mut Vec<OwnedFd>, now: Millis) -> Result<()> {
         let Offers { mut items, last } = offers;
         let slots: Vec<u32> = items.iter().map(|item| item.slot).collect();
-        let ledger_slots = self.up.as_ref().and_then(|up| up.ledger.as_ref()).map_or(0, crate::ownership::Ledger::slots);
+        let ledger_slots =
+            self.up.as_ref().and_then(|up| up.ledger.as_ref()).map_or(0, crate::ownership::Ledger::slots);
         if slots.iter().any(|slot| *slot >= ledger_slots) {
-            return Err(Error::new(ErrorKind::Malformed, "an OFFER names a slot that the ledger has not", ""));
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                "an OFFER names a slot that the ledger has not",
+                "",
+            ));
         }
         let Ok(parcels) = unpack(&mut items, fds) else {
             self.turn_down(&Offers { items, last }, std::mem::take(fds), now);
             return Ok(());
         };
-        let fits = self.engine.with(now, |up, _, context| {
-            up.as_mut().is_some_and(|up| up.offered(&slots, last, context))
-        });
+        let fits = self
+            .engine
+            .with(now, |up, _, context| up.as_mut().is_some_and(|up| up.offered(&slots, last, context)));
         if !fits {
             return Err(Error::new(ErrorKind::OutOfOrder, "an OFFER does not fit the step", ""));
         }
@@ -231,7 +261,8 @@ impl State {
         for mut parcel in parcels {
             let filled = match parcel.memfd() {
                 Some((memfd, length)) => {
-                    let bytes = blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
+                    let bytes =
+                        blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
                     bytes.and_then(|bytes| parcel.fill(bytes))
                 }
                 None => Ok(()),
@@ -265,8 +296,13 @@ fn make_room(coming: u64, predecessor: u32) -> Result<()> {
     if free < needed {
         return Err(Error::new(
             ErrorKind::DescriptorLimit,
-            format!("{coming} connections and listeners are coming from process {predecessor}, {free} descriptors are free"),
-            format!("the predecessor goes on serving; raise the hard limit of RLIMIT_NOFILE by {} and call again", needed - free),
+            format!(
+                "{coming} connections and listeners are coming from process {predecessor}, {free} descriptors are free"
+            ),
+            format!(
+                "the predecessor goes on serving; raise the hard limit of RLIMIT_NOFILE by {} and call again",
+                needed - free
+            ),
         ));
     }
     fd_table::grow(needed as usize).map_err(|error| Error::system("growing the descriptor table", &error))
@@ -290,5 +326,9 @@ pub(super) fn check_pidfd(pidfd: &OwnedFd, pid: u32) -> Result<()> {
 fn out_of_order(message: &Message) -> Error {
     let name = format!("{message:?}");
     let name = name.split(['(', ' ']).next().unwrap_or_default();
-    Error::new(ErrorKind::OutOfOrder, format!("{name} does not fit the step"), "the predecessor goes on serving")
+    Error::new(
+        ErrorKind::OutOfOrder,
+        format!("{name} does not fit the step"),
+        "the predecessor goes on serving",
+    )
 }

@@ -4,6 +4,7 @@
 pub const VERSIONS: &[u32] = &[1];
 
 /// A version that nobody will ever speak: tests use it to be turned away.
+#[cfg(test)]
 pub const NEVER_A_VERSION: u32 = 0;
 
 /// The longest message, in bytes: four of them fill the default send buffer.
@@ -49,5 +50,6 @@ pub const MAX_CARRIED: u64 = 1 << 30;
 
 /// The longest beginning of `text` that has at most `limit` bytes and ends between two characters.
 pub fn clip(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
+    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }

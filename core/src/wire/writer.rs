@@ -1,6 +1,5 @@
 //! OFFER messages straight from frozen connections: the hot path, without a copy of anything but the bytes themselves.
 
-use super::limits::MAX_PAYLOAD;
 use super::offer::{carried_bytes, needs_memfd};
 use crate::connection::{Address, Companion, Frozen};
 use std::net::SocketAddr;
@@ -29,7 +28,7 @@ const ITEM: usize = 8 + 13 * 9 + 2 * ADDRESS;
 const COMPANION: usize = 5 + 6 * 9;
 
 /// Collects the items of one OFFER message; its bytes are those that [`encode`](super::encode) gives for the same
-/// [`Offers`](super::message::Offers). The buffer is used again and again.
+/// [`Offers`](super::message::Offers).
 #[derive(Debug, Default)]
 pub struct OfferWriter {
     /// Longer than what is in it, so that writing needs no growing.
@@ -51,7 +50,7 @@ impl OfferWriter {
     pub fn push(&mut self, slot: u32, connection: &Frozen, memfd: bool) {
         let needed = self.end + length(connection, memfd);
         if self.buffer.len() < needed {
-            self.buffer.resize(needed.max(MAX_PAYLOAD), 0);
+            self.buffer.resize(needed.max(2 * self.buffer.len()), 0);
         }
         let mut out = Out { space: &mut self.buffer, end: self.end };
         out.item(slot, connection, memfd);
@@ -64,18 +63,8 @@ impl OfferWriter {
         ENVELOPE + self.end
     }
 
-    /// Whether it has no items.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// How many items it has.
-    pub fn items(&self) -> usize {
-        self.count
-    }
-
-    /// The message: head, items, tail, for one `sendmsg`. The items stay until [`clear`](Self::clear), so that a message
-    /// that did not go out can be sent again.
+    /// The message: head, items, tail, for one `sendmsg`. The items stay, so that a message that did not go out can be sent
+    /// again.
     pub fn finish(&mut self, sequence: u32, descriptors: u32, last: bool) -> [&[u8]; 3] {
         let mut out = Out { space: &mut self.around, end: 0 };
         out.put([MAP | 3, 0]);
@@ -87,11 +76,6 @@ impl OfferWriter {
         out.put([1, FALSE + u8::from(last)]);
         let tail = out.end;
         [&self.around[..head], &self.buffer[..self.end], &self.around[head..tail]]
-    }
-
-    /// Forgets the items and keeps the buffer.
-    pub fn clear(&mut self) {
-        (self.end, self.count) = (0, 0);
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::sys::poll::EventFd;
 use crate::sys::testing::{alone, open_count};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +9,14 @@ fn set_limits(soft: u64, hard: u64) {
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: reads one rlimit.
     assert_eq!(unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &limit) }, 0);
+}
+
+fn duplicate_at(of: &EventFd, number: RawFd) -> OwnedFd {
+    // SAFETY: no pointers; a new descriptor, owned here.
+    let duplicate =
+        unsafe { owned(libc::fcntl(of.as_fd().as_raw_fd(), libc::F_DUPFD_CLOEXEC, number)) }.unwrap();
+    assert_eq!(duplicate.as_raw_fd(), number);
+    duplicate
 }
 
 /// How large the kernel says the table is.
@@ -64,6 +72,18 @@ fn a_full_table_can_be_raised_too() {
 }
 
 #[test]
+fn the_table_is_grown_above_what_is_open() {
+    alone(|| {
+        set_limits(10_000, 10_000);
+        let event = EventFd::new().unwrap();
+        let _high = duplicate_at(&event, 3000);
+        assert!(table_size() <= 4096);
+        grow(3000).unwrap();
+        assert!(table_size() > 6000);
+    });
+}
+
+#[test]
 fn the_table_is_grown_beforehand_and_nothing_stays_open() {
     alone(|| {
         set_limits(10_000, 10_000);
@@ -83,11 +103,7 @@ fn the_table_is_grown_beforehand_and_nothing_stays_open() {
         grow(usize::MAX).unwrap();
         assert!(table_size() >= 10_000);
         // The last number below the limit is taken: there is nothing to grow.
-        // SAFETY: no pointers; a new descriptor, owned here.
-        let last = unsafe { libc::fcntl(event.as_fd().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 9_999) };
-        assert_eq!(last, 9_999);
-        // SAFETY: as above.
-        let _last = unsafe { OwnedFd::from_raw_fd(last) };
+        let _last = duplicate_at(&event, 9_999);
         grow(1).unwrap();
         idle.join().unwrap();
     });
