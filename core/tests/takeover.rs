@@ -1,44 +1,17 @@
 //! Whole takeovers between two handles, each in its own thread.
 
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Place, next, pair, quick};
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
-use zdt::{Companion, Config, Connection, Event, ListenerSpec, NotMigrated, Takeover};
-
-/// A directory of our own that goes when the test ends.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("zdt-{name}-{}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Place(path)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("zdt.sock")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn quick() -> Config {
-    let mut config = Config::default();
-    config.probation = Duration::ZERO;
-    config
-}
-
-fn next(takeover: &Takeover) -> Event {
-    takeover.next_event(Some(Duration::from_secs(10))).unwrap().expect("an event within ten seconds")
-}
+use zdt::{Companion, Connection, Event, ListenerSpec, NotMigrated, Takeover};
 
 /// A predecessor that migrates `connections` when told to drain, until Done; what was settled, and what came back.
 fn hand_over(takeover: Takeover, mut connections: Vec<Connection<i32>>) -> (Vec<u64>, Vec<u64>) {
@@ -75,12 +48,6 @@ fn hand_over(takeover: Takeover, mut connections: Vec<Connection<i32>>) -> (Vec<
             }
         }
     }
-}
-
-fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (client, listener.accept().unwrap().0)
 }
 
 #[test]

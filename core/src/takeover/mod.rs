@@ -24,6 +24,8 @@ mod predecessor;
 mod rules;
 mod state;
 mod successor;
+#[cfg(test)]
+mod tests;
 mod upper;
 
 pub use config::{Config, Reads};

@@ -123,7 +123,7 @@ fn judge(world: &World, moves: &[(usize, Move, Kind)], setup: &Setup) -> Result<
     if !goes_on(None) {
         world.settled(setup, None)?;
     }
-    if setup.hang && setup.timers {
+    if setup.hang {
         for k in (0..PROCESSES).filter(|k| world.alive(*k)) {
             if !goes_on(Some(k)) {
                 world.settled(setup, Some(k))?;

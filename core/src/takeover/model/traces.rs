@@ -100,7 +100,7 @@ fn narrow() -> Setup {
 }
 
 fn with_third() -> Setup {
-    Setup { third: true, refusals: false, ..narrow() }
+    Setup { third: true, refusals: false, timers: &[Timer::Commit], ..narrow() }
 }
 
 #[test]

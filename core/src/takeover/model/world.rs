@@ -21,7 +21,8 @@ pub(super) struct Setup {
     pub connections: usize,
     pub third: bool,
     pub kills: u8,
-    pub timers: bool,
+    /// Which timers fire, at any time that they are set; without any the applications do not hesitate.
+    pub timers: &'static [Timer],
     /// How many messages a queue holds.
     pub queue: usize,
     /// How often a connection may be offered on one link.
@@ -41,12 +42,17 @@ pub(super) struct Setup {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Message {
-    Welcome { owner: u32, epoch: u32, attempt: u32 },
+    Welcome {
+        owner: u32,
+        epoch: u32,
+        attempt: u32,
+    },
     Listeners,
     ListenersAck,
     Ready,
     Draining,
-    Offer(u8),
+    /// The connection in this slot, as it was when it was offered for the n-th time.
+    Offer(u8, u8),
     Last,
     Answer,
     Hung,
@@ -137,6 +143,9 @@ pub(super) struct Link {
     /// Which connection each slot stands for, and how often each was offered.
     pub of_slot: [Option<u8>; SLOTS],
     pub offered: [u8; 2],
+    /// How often each slot was offered, and which of these the successor has in hand.
+    pub times: [u8; SLOTS],
+    pub in_hand: [u8; SLOTS],
     /// Since the snapshot of this slot somebody used the connection: who uses it by this slot uses it wrongly.
     pub stale: [bool; SLOTS],
 }
@@ -290,6 +299,8 @@ impl World {
             down: End { open: true, ..End::default() },
             of_slot: [None; SLOTS],
             offered: [0; 2],
+            times: [0; SLOTS],
+            in_hand: [0; SLOTS],
             stale: [false; SLOTS],
         });
         self.processes[newcomer].life = Life::Alive;
@@ -354,13 +365,7 @@ impl World {
         if self.can_send(k, setup, true) {
             can(Move::Send, Kind::Must);
         }
-        if setup.timers {
-            for (side, timer, _) in process.engine.timers() {
-                can(Move::Fire(side, timer), Kind::Time);
-            }
-        } else if let Some((side, timer, _)) =
-            process.engine.timers().find(|(_, timer, _)| *timer == Timer::Probation)
-        {
+        for (side, timer, _) in process.engine.timers().filter(|(_, timer, _)| setup.timers.contains(timer)) {
             can(Move::Fire(side, timer), Kind::Time);
         }
         if process.leaving {
@@ -390,7 +395,7 @@ impl World {
             for c in (0..setup.connections).filter(|c| process.uses[*c]) {
                 if down.takes_offers() && free && link.offered[c] < setup.offers {
                     // Without timers nothing else would end an application's hesitation.
-                    can(Move::Offer(c as u8), if setup.timers { Kind::May } else { Kind::Must });
+                    can(Move::Offer(c as u8), if setup.timers.is_empty() { Kind::Must } else { Kind::May });
                     left |= link.offered[c] == 0;
                 }
             }
@@ -474,7 +479,7 @@ impl World {
     fn can_send(&self, k: usize, setup: &Setup, alone: bool) -> bool {
         let process = &self.processes[k];
         let sendable = |mine: &End, theirs: &End| {
-            (alone || !matches!(mine.outbox.front(), Some(Message::Offer(_) | Message::Listeners)))
+            (alone || !matches!(mine.outbox.front(), Some(Message::Offer(..) | Message::Listeners)))
                 && mine.open
                 && !mine.outbox.is_empty()
                 && (!theirs.open || theirs.shut || theirs.queue.len() < setup.queue)
@@ -690,7 +695,9 @@ impl World {
             Message::Listeners => FromPredecessor::Listeners { complete: true },
             Message::Draining => FromPredecessor::Draining,
             Message::Hung => FromPredecessor::Hung,
-            Message::Offer(slot) => {
+            Message::Offer(slot, time) => {
+                let link = self.processes[k].up.unwrap();
+                self.links[link].in_hand[slot as usize] = time;
                 return self.with_up(k, |up, context| {
                     if !up.offered(&[slot.into()], false, context) {
                         up.broke(context);
@@ -739,9 +746,10 @@ impl World {
         let link = &mut self.links[number];
         link.offered[c] += 1;
         link.of_slot[slot as usize] = Some(c as u8);
+        link.times[slot as usize] += 1;
         link.stale[slot as usize] = false;
         if link.up.open {
-            link.up.outbox.push_back(Message::Offer(slot as u8));
+            link.up.outbox.push_back(Message::Offer(slot as u8, link.times[slot as usize]));
         }
         self.processes[k].uses[c] = false;
         self.processes[k].frozen[c] = Some(slot as u8);
@@ -756,6 +764,8 @@ impl World {
             .with(0, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot.into(), &ledger, context)));
         self.links[number].ledger = ledger;
         if ours {
+            let link = &mut self.links[number];
+            link.stale[slot as usize] |= link.in_hand[slot as usize] != link.times[slot as usize];
             self.use_it(k, number, slot);
         }
     }
@@ -818,7 +828,10 @@ impl World {
                     .for_each(|frozen| *frozen = None);
                 let number = process.down.unwrap();
                 // What waits to be sent and is taken back does not go out.
-                self.links[number].up.outbox.retain(|message| *message != Message::Offer(slot));
+                self.links[number]
+                    .up
+                    .outbox
+                    .retain(|message| !matches!(message, Message::Offer(waiting, _) if *waiting == slot));
                 self.use_it(k, number, slot);
             }
             Tell::Relieved | Tell::Aborted(_) => process.listeners = false,
@@ -875,7 +888,9 @@ impl World {
                 && !link.stale[slot as usize];
             let told = process.offers.contains(&slot)
                 || process.engine.up.as_ref().is_some_and(|up| up.holds_offer(slot.into()));
-            here && (told || (link.down.open && link.down.queue.contains(&Message::Offer(slot))))
+            here && (told
+                || (link.down.open
+                    && link.down.queue.contains(&Message::Offer(slot, link.times[slot as usize]))))
         })
     }
 

@@ -1,0 +1,365 @@
+//! Bad input and trouble: each gives its own numbered error, and the process that serves goes on serving.
+
+use super::state::refuse_note;
+use super::{Config, Event, NotMigrated, Takeover};
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind};
+use crate::listener::ListenerSpec;
+use crate::sys::testing::{TempDir, alone, in_child, leave_room_for, open_count};
+use crate::sys::{process, scm_rights, unix};
+use crate::wire::limits::NEVER_A_VERSION;
+use crate::wire::message::{Envelope, Hello, Message, Refuse, Welcome};
+use crate::wire::{decode, encode};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn config() -> Config {
+    Config { probation: Duration::ZERO, handshake: Duration::from_secs(2), ..Config::default() }
+}
+
+/// An owner that answers, in a thread of its own, until it is dropped.
+struct Owner {
+    takeover: Takeover,
+    stop: std::sync::Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+    directory: TempDir,
+}
+
+impl Owner {
+    fn new() -> Owner {
+        let directory = TempDir::fresh();
+        let takeover = Takeover::open(directory.path().join("zdt.sock"), config()).unwrap();
+        takeover.ready().unwrap();
+        let stop = std::sync::Arc::new(AtomicBool::new(false));
+        let (there, stopped) = (takeover.clone(), stop.clone());
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let event = there.next_event(Some(Duration::from_millis(20))).unwrap();
+                assert!(event.is_none(), "the owner is not bothered: {event:?}");
+            }
+        });
+        Owner { takeover, stop, thread: Some(thread), directory }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("zdt.sock")
+    }
+
+    /// It still welcomes whoever comes.
+    fn still_serves(&self) {
+        let next = Takeover::open(self.path(), config()).expect("the owner goes on serving");
+        assert_eq!(next.generation(), 2);
+    }
+
+    /// A peer that speaks for itself.
+    fn connect(&self) -> OwnedFd {
+        unix::connect_seqpacket(&self.path()).unwrap()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(thread::JoinHandle::join);
+        assert!(thread::panicking() || ended.is_some_and(|ended| ended.is_ok()));
+    }
+}
+
+fn kind(result: Result<Takeover, Error>) -> ErrorKind {
+    result.expect_err("it must fail").kind()
+}
+
+fn say(socket: &OwnedFd, sequence: u32, message: Message, fds: &[BorrowedFd<'_>]) {
+    let mut bytes = Vec::new();
+    encode(&Envelope { sequence, descriptors: fds.len() as u32, message }, &mut bytes).unwrap();
+    let fds: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    scm_rights::send(socket.as_fd(), &[IoSlice::new(&bytes)], &fds, false).unwrap();
+}
+
+/// The next message, within two seconds; `None`: end-of-file.
+fn hear(socket: &OwnedFd) -> Option<Message> {
+    let until = Instant::now() + Duration::from_secs(2);
+    let mut buffer = vec![0; 65_536];
+    while Instant::now() < until {
+        match scm_rights::receive(socket.as_fd(), &mut buffer, &mut Vec::new(), false) {
+            Ok(got) if got.bytes == 0 => return None,
+            Ok(got) => return Some(decode(&buffer[..got.bytes]).unwrap().message),
+            Err(_) => thread::sleep(Duration::from_millis(2)),
+        }
+    }
+    panic!("no answer within two seconds");
+}
+
+fn refused(socket: &OwnedFd) -> ErrorKind {
+    match hear(socket) {
+        Some(Message::Refuse(Refuse { number, .. })) => ErrorKind::from_number(number as i32).unwrap(),
+        other => panic!("{other:?} instead of REFUSE"),
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_missing_or_foreign_is_named() {
+    let directory = TempDir::fresh();
+    let long = directory.path().join("x".repeat(120));
+    assert_eq!(kind(Takeover::open(long, config())), ErrorKind::PathTooLong);
+    assert_eq!(
+        kind(Takeover::open(directory.path().join("no/zdt.sock"), config())),
+        ErrorKind::DirectoryMissing
+    );
+    let file = directory.path().join("file");
+    std::fs::write(&file, "precious").unwrap();
+    assert_eq!(kind(Takeover::open(&file, config())), ErrorKind::ForeignFile);
+    assert_eq!(std::fs::read(&file).unwrap(), b"precious");
+    directory.set_mode(0o777);
+    assert_eq!(kind(Takeover::open(directory.path().join("zdt.sock"), config())), ErrorKind::UnsafeDirectory);
+}
+
+#[test]
+fn a_peer_that_speaks_no_protocol_is_let_go() {
+    let owner = Owner::new();
+    let peer = owner.connect();
+    scm_rights::send(peer.as_fd(), &[IoSlice::new(b"GET / HTTP/1.1\r\n")], &[], false).unwrap();
+    assert_eq!(refused(&peer), ErrorKind::Malformed);
+    assert_eq!(hear(&peer), None);
+    owner.still_serves();
+}
+
+#[test]
+fn a_peer_that_speaks_another_version_is_let_go() {
+    let owner = Owner::new();
+    let peer = owner.connect();
+    let hello = Hello { versions: vec![NEVER_A_VERSION], pid: std::process::id(), ..Hello::default() };
+    say(&peer, 0, Message::Hello(hello), &[process::own_pidfd().unwrap().as_fd()]);
+    assert_eq!(refused(&peer), ErrorKind::NoCommonVersion);
+    owner.still_serves();
+}
+
+#[test]
+fn a_peer_that_begins_with_another_message_or_a_wrong_number_is_let_go() {
+    let owner = Owner::new();
+    let peer = owner.connect();
+    say(&peer, 0, Message::Ready, &[]);
+    assert_eq!(refused(&peer), ErrorKind::OutOfOrder);
+    let peer = owner.connect();
+    let hello = Hello { versions: vec![1], ..Hello::default() };
+    say(&peer, 5, Message::Hello(hello.clone()), &[process::own_pidfd().unwrap().as_fd()]);
+    assert_eq!(refused(&peer), ErrorKind::OutOfOrder);
+    let peer = owner.connect();
+    say(&peer, 0, Message::Hello(hello), &[]);
+    assert_eq!(refused(&peer), ErrorKind::DescriptorCount);
+    owner.still_serves();
+}
+
+#[test]
+fn a_pidfd_of_another_process_is_refused() {
+    let owner = Owner::new();
+    let peer = owner.connect();
+    let init = process::pidfd_open(1).unwrap();
+    say(&peer, 0, Message::Hello(Hello { versions: vec![1], ..Hello::default() }), &[init.as_fd()]);
+    assert_eq!(refused(&peer), ErrorKind::WrongProcess);
+    owner.still_serves();
+}
+
+#[test]
+fn a_successor_that_breaks_the_protocol_costs_only_its_attempt() {
+    let owner = Owner::new();
+    let peer = owner.connect();
+    say(
+        &peer,
+        0,
+        Message::Hello(Hello { versions: vec![1], ..Hello::default() }),
+        &[process::own_pidfd().unwrap().as_fd()],
+    );
+    assert!(matches!(hear(&peer), Some(Message::Welcome(_))));
+    assert!(matches!(hear(&peer), Some(Message::Listeners(_))));
+    say(&peer, 1, Message::Ready, &[]);
+    assert_eq!(hear(&peer), None, "READY before LISTENERS_ACK");
+    owner.still_serves();
+}
+
+#[test]
+fn silent_newcomers_keep_nobody_out() {
+    let owner = Owner::new();
+    let silent: Vec<OwnedFd> = (0..40).map(|_| owner.connect()).collect();
+    owner.still_serves();
+    drop(silent);
+}
+
+#[test]
+fn a_second_successor_is_told_who_is_at_it() {
+    let owner = Owner::new();
+    let first = Takeover::open(owner.path(), config()).unwrap();
+    let error = Takeover::open(owner.path(), config()).unwrap_err();
+    assert_eq!((error.kind(), error.pid()), (ErrorKind::Busy, Some(std::process::id())));
+    assert!(error.kind().retry_helps());
+    drop(first);
+    owner.still_serves();
+}
+
+#[test]
+fn an_owner_that_chose_a_version_nobody_speaks_is_refused() {
+    let directory = TempDir::fresh();
+    let path = directory.path().join("zdt.sock");
+    let listener = unix::bind_seqpacket(&path).unwrap();
+    unix::listen(listener.as_fd(), 5).unwrap();
+    let owner = thread::spawn(move || {
+        let link = loop {
+            match unix::accept(listener.as_fd()) {
+                Ok(link) => break link,
+                Err(_) => thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        assert!(matches!(hear(&link), Some(Message::Hello(_))));
+        let pidfd = process::own_pidfd().unwrap();
+        let welcome = Welcome { version: NEVER_A_VERSION, ..Welcome::default() };
+        say(&link, 0, Message::Welcome(welcome), &[pidfd.as_fd(), pidfd.as_fd()]);
+        matches!(hear(&link), Some(Message::Note(note)) if note.number == ErrorKind::NoCommonVersion.number() as u32)
+    });
+    assert_eq!(kind(Takeover::open(&path, config())), ErrorKind::NoCommonVersion);
+    assert!(owner.join().unwrap(), "and it is told why");
+}
+
+#[test]
+fn a_name_used_twice_and_a_listener_nobody_asked_for_are_named() {
+    let owner = Owner::new();
+    let spec = ListenerSpec::tcp("127.0.0.1:0");
+    let _one = owner.takeover.listener("one", &spec).unwrap();
+    assert_eq!(owner.takeover.listener("one", &spec).unwrap_err().kind(), ErrorKind::NameUsed);
+    let next = Takeover::open(owner.path(), config()).unwrap();
+    assert_eq!(next.ready().unwrap_err().kind(), ErrorKind::ListenerUnclaimed);
+    let other = ListenerSpec::unix(owner.directory.path().join("other"));
+    assert_eq!(next.listener("one", &other).unwrap_err().kind(), ErrorKind::ListenerMismatch);
+    next.listener("one", &spec).unwrap();
+    drop(next);
+    owner.still_serves();
+}
+
+#[test]
+fn what_cannot_be_offered_is_said_and_stays_ours() {
+    let directory = TempDir::fresh();
+    let path = directory.path().join("zdt.sock");
+    let first = Takeover::open(&path, config()).unwrap();
+    first.ready().unwrap();
+    let failed = |connection| match first.migrate(connection) {
+        Err(NotMigrated::Failed(_, error)) => error.kind(),
+        other => panic!("{other:?}"),
+    };
+    let (one, _other) = unix::pair().unwrap();
+    let frozen = || Connection::new(1, one.as_raw_fd(), "relay");
+    assert_eq!(failed(frozen()), ErrorKind::WrongState, "nobody asked to drain");
+    assert_eq!(first.migrated_all().unwrap_err().kind(), ErrorKind::WrongState);
+    let reads = vec![super::Reads { protocol: "relay".into(), versions: vec![2] }];
+    let successor = {
+        let path = path.clone();
+        thread::spawn(move || Takeover::open(path, Config { reads, ..config() }).unwrap())
+    };
+    while !successor.is_finished() {
+        assert!(first.next_event(Some(Duration::from_millis(5))).unwrap().is_none());
+    }
+    let second = successor.join().unwrap();
+    second.ready().unwrap();
+    assert!(matches!(first.next_event(Some(Duration::from_secs(5))).unwrap(), Some(Event::Drain { .. })));
+    let mut large = frozen();
+    large.state = vec![0; (1 << 20) + 1];
+    assert_eq!(failed(large), ErrorKind::TooLarge);
+    let mut unread = frozen();
+    unread.unread = vec![0; (16 << 20) + 1];
+    assert_eq!(failed(unread), ErrorKind::TooLarge);
+    let mut old = frozen();
+    (old.state, old.state_version) = (vec![1], 1);
+    assert_eq!(failed(old), ErrorKind::NotReadable);
+    assert_eq!(failed(Connection::new(1, one.as_raw_fd(), "p".repeat(300))), ErrorKind::InvalidArgument);
+    // A descriptor that is not open comes back, and what is offered after it goes through.
+    first.migrate(Connection::new(8, 19_999, "relay")).unwrap();
+    let event = first.next_event(Some(Duration::from_secs(5))).unwrap();
+    assert!(matches!(&event, Some(Event::Returned(connection, _)) if connection.id == 8), "{event:?}");
+    first.migrate(frozen()).unwrap();
+    assert!(first.next_event(Some(Duration::ZERO)).unwrap().is_none());
+    assert!(matches!(second.next_event(Some(Duration::from_secs(5))).unwrap(), Some(Event::Offer(_))));
+}
+
+#[test]
+fn too_few_descriptors_for_what_is_coming_is_said_before_anything_moves() {
+    alone(|| {
+        let owner = Owner::new();
+        owner.takeover.set_connections(30_000);
+        leave_room_for(500);
+        let error = Takeover::open(owner.path(), config()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DescriptorLimit, "{error}");
+        owner.takeover.set_connections(0);
+        owner.still_serves();
+    });
+}
+
+#[test]
+fn a_handle_used_after_close_says_so() {
+    let directory = TempDir::fresh();
+    let takeover = Takeover::open(directory.path().join("zdt.sock"), config()).unwrap();
+    takeover.close();
+    assert_eq!(takeover.ready().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(takeover.next_event(None).unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn a_handle_used_after_fork_says_so_and_lets_go_of_its_copies() {
+    alone(|| {
+        let directory = TempDir::fresh();
+        let path = directory.path().join("zdt.sock");
+        let takeover = Takeover::open(&path, config()).unwrap();
+        takeover.listener("one", &ListenerSpec::tcp("127.0.0.1:0")).unwrap();
+        takeover.ready().unwrap();
+        let status = in_child(|| {
+            let before = open_count();
+            assert_eq!(takeover.drain().unwrap_err().kind(), ErrorKind::Forked);
+            assert!(open_count() <= before - 3, "takeover socket, listener and deed are closed");
+            assert_eq!(takeover.next_event(None).unwrap_err().kind(), ErrorKind::Forked);
+        });
+        assert_eq!(status, 0);
+        // The parent's handle is as it was: the path is served.
+        let waiter = {
+            let takeover = takeover.clone();
+            thread::spawn(move || takeover.next_event(Some(Duration::from_millis(500))).unwrap().is_none())
+        };
+        assert_eq!(Takeover::open(&path, config()).unwrap().generation(), 2);
+        assert!(waiter.join().unwrap());
+    });
+}
+
+#[test]
+fn a_takeover_leaves_no_descriptor_behind() {
+    alone(|| {
+        let owner = Owner::new();
+        drop(Takeover::open(owner.path(), config()).unwrap());
+        let settle = || thread::sleep(Duration::from_millis(100));
+        settle();
+        let before = open_count();
+        for _ in 0..5 {
+            drop(Takeover::open(owner.path(), config()).unwrap());
+        }
+        settle();
+        assert_eq!(open_count(), before);
+    });
+}
+
+#[test]
+fn draining_without_a_successor_ends_when_nothing_is_in_flight() {
+    let directory = TempDir::fresh();
+    let takeover = Takeover::open(directory.path().join("zdt.sock"), config()).unwrap();
+    takeover.ready().unwrap();
+    let other = takeover.clone();
+    thread::spawn(move || other.drain().unwrap()).join().unwrap();
+    let event = takeover.next_event(Some(Duration::ZERO)).unwrap();
+    assert!(matches!(event, Some(Event::Drain { successor: None, .. })), "{event:?}");
+    takeover.migrated_all().unwrap();
+    assert!(matches!(takeover.next_event(Some(Duration::ZERO)).unwrap(), Some(Event::Done { left: 0 })));
+}
+
+#[test]
+fn a_note_carries_number_and_reason() {
+    let note = refuse_note(&Error::new(ErrorKind::Busy, "somebody is at it", "call again"));
+    assert_eq!((note.number, note.reason.as_str()), (301, "somebody is at it"));
+}
