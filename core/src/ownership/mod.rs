@@ -8,5 +8,7 @@
 mod deed;
 mod ledger;
 
-pub(crate) use deed::{Commit, Deed, DeedWord, Resume, SharedDeed, abort, commit, leave, resume};
+#[cfg(test)]
+pub(crate) use deed::Deed;
+pub(crate) use deed::{Commit, DeedWord, Resume, SharedDeed, abort, commit, leave, resume};
 pub(crate) use ledger::{Ledger, SharedLedger, Word};

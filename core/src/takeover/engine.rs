@@ -441,12 +441,13 @@ impl Engine {
         }
         if let Some(up) = &mut self.up {
             // Relief goes up the chain: our predecessor holds the service's copies as long as it may have to resume.
-            if context.service.standing == Standing::Relieved && context.rules.hold(Rule::PassRelief) {
-                if let Some(ledger) = up_ledger.filter(|ledger| up.has_link() && !ledger.relieved()) {
-                    ledger.relieve();
-                    up.owe_answer();
-                    return Step::Moved;
-                }
+            if context.service.standing == Standing::Relieved
+                && context.rules.hold(Rule::PassRelief)
+                && let Some(ledger) = up_ledger.filter(|ledger| up.has_link() && !ledger.relieved())
+            {
+                ledger.relieve();
+                up.owe_answer();
+                return Step::Moved;
             }
             if up.step(deed, &mut context) {
                 return Step::Moved;

@@ -97,12 +97,12 @@ impl State {
             Ok(Arrival::End | Arrival::Nothing) => return,
             Ok(_) => {
                 let what = "a newcomer's first message is HELLO";
-                Err((newcomer, Error::new(ErrorKind::OutOfOrder, what, "")))
+                Err(Box::new((newcomer, Error::new(ErrorKind::OutOfOrder, what, ""))))
             }
-            Err(error) => Err((newcomer, error)),
+            Err(error) => Err(Box::new((newcomer, error))),
         };
-        if let Err((mut newcomer, error)) = welcomed {
-            refuse(&mut newcomer.link, &error);
+        if let Err(mut refused) = welcomed {
+            refuse(&mut refused.0.link, &refused.1);
         }
     }
 
@@ -112,10 +112,10 @@ impl State {
         hello: Hello,
         fds: Vec<OwnedFd>,
         out: &Outside,
-    ) -> std::result::Result<(), (Newcomer, Error)> {
+    ) -> std::result::Result<(), Box<(Newcomer, Error)>> {
         let (pidfd, ledger) = match self.vet(&newcomer, &hello, fds) {
             Ok(vetted) => vetted,
-            Err(error) => return Err((newcomer, error)),
+            Err(error) => return Err(Box::new((newcomer, error))),
         };
         let Some(deed) = &self.deed else { return Ok(()) };
         let attempt = deed.draw_id();
@@ -130,7 +130,7 @@ impl State {
         let watched =
             out.watch(newcomer.link.socket(), DOWN).and_then(|()| out.watch(Some(pidfd.as_fd()), DOWN_DEATH));
         if let Err(error) = watched {
-            return Err((newcomer, error));
+            return Err(Box::new((newcomer, error)));
         }
         self.progress = crate::Progress { expected: self.connections, ..Default::default() };
         self.down = Some(Down::new(newcomer.link, ledger, pidfd, peer, reads, hello.free_descriptors));

@@ -271,7 +271,7 @@ impl State {
             Err(error) => return Err(NotMigrated::Failed(Box::new(connection), error)),
         };
         let ledger = &down.ledger;
-        let slot = self.engine.with(out.now(), |_, down, context| match down {
+        let slot = self.engine.with(self.clock, |_, down, context| match down {
             Some(down) => down.offer(ledger, context),
             None => Err(NoOffer::NotDraining),
         });

@@ -359,8 +359,8 @@ impl Inner {
                 return Err(Error::new(ErrorKind::WrongState, what, "one at a time; nothing was changed"));
             }
         };
-        let until = timeout.map(|timeout| Instant::now() + timeout);
-        let mut looked = false;
+        // The clock is read only before a wait: a queue of events is handed out without.
+        let mut until = None;
         loop {
             let mut state = self.lock()?;
             if state.drain_taken || state.events.is_empty() {
@@ -372,22 +372,33 @@ impl Inner {
                 state.pump(&self.outside);
             }
             let event = state.events.pop_front();
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if event.is_some() || (looked && left == Some(Duration::ZERO)) {
-                state.drain_taken |= matches!(event, Some(Event::Drain { .. }));
-                state.set_wake(&self.outside);
-                return Ok(event);
-            }
+            let left = match (&event, timeout, until) {
+                (Some(_), ..) => break self.hand_out(&mut state, event),
+                (None, None, _) => None,
+                (None, Some(timeout), None) => {
+                    until = Some(Instant::now() + timeout);
+                    Some(timeout)
+                }
+                (None, Some(_), Some(until)) => match until.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => break self.hand_out(&mut state, None),
+                    left => Some(left),
+                },
+            };
             state.set_wake(&self.outside);
             drop(state);
-            looked = true;
             self.wait(left, &mut ready)?;
         }
     }
 
+    fn hand_out(&self, state: &mut State, event: Option<Event>) -> Result<Option<Event>> {
+        state.drain_taken |= matches!(event, Some(Event::Drain { .. }));
+        state.set_wake(&self.outside);
+        Ok(event)
+    }
+
     fn adopt(&self, slot: u32, connection: &Adopted) -> Result<bool> {
         let mut state = self.lock()?;
-        let ours = state.adopt(slot, connection, self.outside.now());
+        let ours = state.adopt(slot, connection);
         state.set_wake(&self.outside);
         Ok(ours)
     }
@@ -395,7 +406,7 @@ impl Inner {
     fn refuse(&self, slot: u32, connection: &Adopted) {
         // A handle that is closed has answered every offer; a forked one has no say.
         if let Ok(mut state) = self.lock() {
-            state.refuse(slot, connection, self.outside.now());
+            state.refuse(slot, connection);
             state.set_wake(&self.outside);
         }
     }

@@ -10,13 +10,13 @@ use std::sync::Arc;
 /// [`refuse`](Offer::refuse) it, or drop it, and it goes back to the predecessor as it was.
 pub struct Offer {
     slot: u32,
-    connection: Option<Adopted>,
+    connection: Option<Box<Adopted>>,
     shared: Option<Shared>,
 }
 
 impl Offer {
     /// An offer that has not been handed to the application.
-    pub(super) fn pending(slot: u32, connection: Adopted) -> Offer {
+    pub(super) fn pending(slot: u32, connection: Box<Adopted>) -> Offer {
         Offer { slot, connection: Some(connection), shared: None }
     }
 
@@ -45,7 +45,7 @@ impl Offer {
             return Ok(None);
         };
         let ours = inner.adopt(self.slot, &connection)?;
-        Ok(ours.then_some(connection))
+        Ok(ours.then_some(*connection))
     }
 
     /// Gives the connection back; the predecessor goes on with it. `why` is for people: the predecessor's later messages

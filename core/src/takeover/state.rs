@@ -109,6 +109,8 @@ pub(super) struct State {
     /// What ended our own attempt, in words.
     pub fault: Option<Error>,
     pub closed: bool,
+    /// When the engine last ran: what happens between two runs needs no finer clock.
+    pub clock: Millis,
     /// The application took Drain; when it comes back it has stopped accepting.
     pub drain_taken: bool,
     wake_is_set: bool,
@@ -133,6 +135,7 @@ impl State {
             progress: Progress::default(),
             fault: None,
             closed: false,
+            clock: 0,
             drain_taken: false,
             wake_is_set: false,
             timer_is_at: None,
@@ -205,6 +208,7 @@ impl State {
     /// Runs the engine until it is idle, carries out what it says, sends what is queued.
     pub(super) fn pump(&mut self, out: &Outside) {
         let now = out.now();
+        self.clock = now;
         self.engine.tick(now);
         self.lobby.expire(now, out);
         self.check_for_hang(now, out);
@@ -223,17 +227,17 @@ impl State {
 
     /// A machine that is over takes its link, ledger and pidfd with it.
     fn reap(&mut self, out: &Outside) {
-        if self.engine.down.is_none() {
-            if let Some(down) = self.down.take() {
-                out.unwatch(Some(down.pidfd.as_fd()));
-                out.unwatch(down.link.socket());
-            }
+        if self.engine.down.is_none()
+            && let Some(down) = self.down.take()
+        {
+            out.unwatch(Some(down.pidfd.as_fd()));
+            out.unwatch(down.link.socket());
         }
-        if self.engine.up.is_none() {
-            if let Some(up) = self.up.take() {
-                out.unwatch(up.link.socket());
-                out.unwatch(up.pidfd.as_ref().map(AsFd::as_fd));
-            }
+        if self.engine.up.is_none()
+            && let Some(up) = self.up.take()
+        {
+            out.unwatch(up.link.socket());
+            out.unwatch(up.pidfd.as_ref().map(AsFd::as_fd));
         }
     }
 
@@ -272,7 +276,7 @@ impl State {
                 // What is queued can still be read, then end-of-file: at once, for nothing more can come.
                 self.read_up_to_the_end(out);
             }
-            Action::TurnDown(slot) => self.turn_down_offer(slot, now),
+            Action::TurnDown(slot) => self.turn_down_offer(slot),
             Action::CloseService => self.close_service(out),
             Action::Retire => {
                 if let Some(socket) = &self.takeover_socket {
@@ -320,7 +324,7 @@ impl State {
 
     fn tell(&mut self, tell: Tell, out: &Outside) {
         let event = match tell {
-            Tell::Offer(slot) => return self.show(slot, out),
+            Tell::Offer(slot) => return self.show(slot),
             Tell::Drain { successor } => {
                 let down = self.down.as_ref().filter(|_| successor);
                 Some(Event::Drain {
@@ -348,33 +352,32 @@ impl State {
         };
         self.events.extend(event);
         if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down)
+            && std::mem::take(&mut down.wants_room)
         {
-            if std::mem::take(&mut down.wants_room) {
-                self.events.push_back(Event::Room);
-            }
+            self.events.push_back(Event::Room);
         }
     }
 
     /// Shows the application the connection in `slot`.
-    fn show(&mut self, slot: u32, out: &Outside) {
+    fn show(&mut self, slot: u32) {
         let Some(up) = &mut self.up else { return };
         match up.parcels.pop_front() {
             Some((_, connection, true)) => {
                 self.events.push_back(Event::Offer(Offer::pending(slot, connection)))
             }
             Some((_, connection, false)) => {
-                self.refuse(slot, &connection, out.now());
+                self.refuse(slot, &connection);
             }
             None => {}
         }
     }
 
     /// The application takes the connection in `slot`: whether it is ours.
-    pub(super) fn adopt(&mut self, slot: u32, connection: &Adopted, now: Millis) -> bool {
+    pub(super) fn adopt(&mut self, slot: u32, connection: &Adopted) -> bool {
         let Some(ledger) = self.up.as_ref().and_then(|up| up.ledger.as_ref()) else { return false };
         let ours = self
             .engine
-            .with(now, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
+            .with(self.clock, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
         if ours {
             self.progress.settled += 1;
             self.count_bytes(connection);
@@ -385,31 +388,31 @@ impl State {
     }
 
     /// The application does not take the connection in `slot`.
-    pub(super) fn refuse(&mut self, slot: u32, connection: &Adopted, now: Millis) {
-        if self.give_back(slot, now) == Refusal::Ours {
+    pub(super) fn refuse(&mut self, slot: u32, connection: &Adopted) {
+        if self.give_back(slot) == Refusal::Ours {
             // Nobody else can end it, and a bare close would send no FIN while a stopped process holds a copy.
             let _ = unix::shutdown_both(connection.socket.as_fd());
         }
     }
 
     /// While leaving: the connection in `slot` was not shown to the application, or is in its hands unanswered.
-    fn turn_down_offer(&mut self, slot: u32, now: Millis) {
+    fn turn_down_offer(&mut self, slot: u32) {
         let parcels = self.up.as_mut().map(|up| &mut up.parcels);
         let place = parcels.as_ref().and_then(|parcels| parcels.iter().position(|parcel| parcel.0 == slot));
         match place.and_then(|place| parcels?.remove(place)) {
-            Some((_, connection, _)) => self.refuse(slot, &connection, now),
+            Some((_, connection, _)) => self.refuse(slot, &connection),
             None => {
-                self.give_back(slot, now);
+                self.give_back(slot);
             }
         }
     }
 
-    fn give_back(&mut self, slot: u32, now: Millis) -> Refusal {
+    fn give_back(&mut self, slot: u32) -> Refusal {
         let Some(up) = &self.up else { return Refusal::Gone };
         let Some(ledger) = &up.ledger else { return Refusal::Gone };
         let dead = up.is_dead();
         self.progress.returned += 1;
-        self.engine.with(now, |up, _, context| match up {
+        self.engine.with(self.clock, |up, _, context| match up {
             Some(up) => up.refuse(slot, dead, ledger, context),
             None => Refusal::Gone,
         })

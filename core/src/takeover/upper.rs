@@ -29,7 +29,7 @@ pub(super) struct Up {
     pub peer: Peer,
     /// Received connections that the application has not been shown, in the order of arrival; those without `true` are of
     /// no use, for their bytes did not come.
-    pub parcels: VecDeque<(u32, Adopted, bool)>,
+    pub parcels: VecDeque<(u32, Box<Adopted>, bool)>,
     /// What the predecessor said when it left.
     pub note: Option<Note>,
 }
@@ -267,7 +267,7 @@ impl State {
                 }
                 None => Ok(()),
             };
-            up.parcels.push_back((parcel.slot, parcel.connection, filled.is_ok()));
+            up.parcels.push_back((parcel.slot, Box::new(parcel.connection), filled.is_ok()));
         }
         Ok(())
     }
@@ -279,7 +279,9 @@ impl State {
         let ledger = self.up.as_ref().and_then(|up| up.ledger.as_ref());
         if let Some(ledger) = ledger {
             self.engine.with(now, |up, _, context| {
-                up.as_mut().map(|up| up.refuse_batch(&slots, ledger, context));
+                if let Some(up) = up.as_mut() {
+                    up.refuse_batch(&slots, ledger, context)
+                }
             });
         }
         drop(came);

@@ -663,11 +663,11 @@ impl World {
             };
             if !theirs.open || theirs.shut {
                 mine.outbox.clear();
-            } else if theirs.queue.len() < setup.queue {
-                if let Some(message) = mine.outbox.pop_front() {
-                    theirs.queue.push_back(message);
-                    return;
-                }
+            } else if theirs.queue.len() < setup.queue
+                && let Some(message) = mine.outbox.pop_front()
+            {
+                theirs.queue.push_back(message);
+                return;
             }
         }
     }
@@ -680,7 +680,7 @@ impl World {
         if std::mem::take(&mut end.reset) && !past_reset {
             end.queue.clear();
         } else if let Some(message) = end.queue.pop_front() {
-            return self.predecessor_said(k, message);
+            self.predecessor_said(k, message)
         } else if !self.links[number].up.open || self.links[number].down.shut {
             if dead {
                 self.processes[k].told_dead_up = true;
@@ -873,13 +873,13 @@ impl World {
         if process.uses[c] {
             return true;
         }
-        if let (Some(slot), Some(down)) = (process.frozen[c], process.down) {
-            if matches!(
+        if let (Some(slot), Some(down)) = (process.frozen[c], process.down)
+            && matches!(
                 self.links[down].ledger.read(slot.into()),
                 Word::Offered | Word::Refused | Word::Returned
-            ) {
-                return true;
-            }
+            )
+        {
+            return true;
         }
         let Some(link) = process.up.map(|up| &self.links[up]) else { return false };
         (0..SLOTS as u8).any(|slot| {
