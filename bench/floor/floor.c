@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -258,5 +259,9 @@ int main(int argc, char **argv)
     }
     close(link[1]);
     sender(link[0], &o);
+    /* Its descriptors are closed then: not while somebody else is measured. */
+    int status;
+    if (waitpid(child, &status, 0) != child || status != 0)
+        die("the receiver");
     return 0;
 }

@@ -2,6 +2,7 @@
 # bindings-c/tests/run.sh [PREFIX]: builds and installs the C library under PREFIX (default build/c), then runs its tests:
 # the header's, the C program as it is, under AddressSanitizer, against libzdt.a, and under valgrind.
 # Ends with a line "N passed, N failed"; fails where a single one failed or nothing ran.
+# shellcheck disable=SC2086 # Flags and sources are words.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -59,6 +59,42 @@ static void when_the_successor_dies_what_it_did_not_adopt_returns_and_service_re
     zdt_free(t);
 }
 
+/* A successor that gives up with an offer in hand. */
+static int closer(const char *path) {
+    int listener;
+    zdt_takeover *t = succeed(path, &listener);
+    zdt_event event = ZDT_EVENT_INIT;
+    CHECK(comes(t, ZDT_OFFER, &event));
+    zdt_offer *kept = event.offer;
+    event.offer = NULL;
+    CHECK(zdt_close(t) == 0);
+    zdt_connection connection = ZDT_CONNECTION_INIT;
+    FAILS(ZDT_ERROR_CLOSED, zdt_adopt(t, &kept, &connection, &err));
+    CHECK(kept == NULL && connection.storage == NULL && connection.fd == 0); /* used up, and nothing was filled */
+    zdt_free(t);
+    close(listener);
+    return failures;
+}
+
+static void an_offer_that_is_kept_when_the_handle_closes_returns(void) {
+    int listener, pair[2];
+    const char *path = in_dir("zdt.sock");
+    zdt_takeover *t = serving(path, &listener);
+    zdt_event event = ZDT_EVENT_INIT;
+    pid_t child = successor(t, "closer", path, &event);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    migrate(t, 10, pair[0], -1);
+    bool returned = false, resumed = false;
+    while (!(returned && resumed) && WORKS(zdt_next_event(t, 20000, &event, &err)) == 1) {
+        returned = returned || (event.kind == ZDT_RETURNED && event.id == 10);
+        resumed = resumed || event.kind == ZDT_RESUME;
+    }
+    CHECK(returned && resumed && finish(child) == 0);
+    close(pair[0]), close(pair[1]);
+    close(listener);
+    zdt_free(t);
+}
+
 /* A successor that is welcomed, tries once more meanwhile, and takes too long until it is ready. */
 static int late(const char *path) {
     zdt_takeover *t = open_with(path, 0), *second = NULL;
@@ -136,10 +172,12 @@ static void when_the_predecessor_dies_its_offers_and_the_service_are_the_success
     zdt_free(t);
 }
 
-const struct role death_roles[] = {{"mortal", mortal}, {"late", late}, {"doomed", doomed}, {NULL, NULL}};
+const struct role death_roles[] = {
+    {"mortal", mortal}, {"closer", closer}, {"late", late}, {"doomed", doomed}, {NULL, NULL}};
 
 const struct test death_tests[] = {
     TEST(when_the_successor_dies_what_it_did_not_adopt_returns_and_service_resumes),
+    TEST(an_offer_that_is_kept_when_the_handle_closes_returns),
     TEST(a_second_successor_is_told_who_is_at_it_and_a_late_one_that_it_is_off),
     TEST(when_the_predecessor_dies_its_offers_and_the_service_are_the_successors),
     {NULL, NULL},

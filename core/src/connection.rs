@@ -1,8 +1,11 @@
 //! What a connection is: an established stream socket, with everything that must travel with it.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// An established stream socket (TCP or Unix), accepted or dialled, and all that belongs to it.
 ///
@@ -19,7 +22,7 @@ pub struct Connection<F> {
     /// Further descriptors that belong to the connection and move with it or not at all (a proxy's upstream socket).
     pub companions: Vec<Companion<F>>,
     /// What is spoken on it, for instance `http/1.1` or `relay`. At most 255 bytes.
-    pub protocol: String,
+    pub protocol: Protocol,
     /// Which form `state` has; 0 where there is no state.
     pub state_version: u32,
     /// The application's own state.
@@ -34,6 +37,54 @@ pub struct Connection<F> {
     pub peer: Option<Address>,
     /// Whether we dialled (connected); else it was accepted.
     pub dialled: bool,
+}
+
+/// The name of what is spoken on a connection. A clone shares the text, so that thousands of connections cost one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Protocol(Arc<str>);
+
+impl Default for Protocol {
+    fn default() -> Protocol {
+        Protocol("".into())
+    }
+}
+
+impl Deref for Protocol {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Protocol {
+    fn from(name: T) -> Protocol {
+        Protocol(name.into())
+    }
+}
+
+impl PartialEq<str> for Protocol {
+    fn eq(&self, name: &str) -> bool {
+        **self == *name
+    }
+}
+
+impl PartialEq<&str> for Protocol {
+    fn eq(&self, name: &&str) -> bool {
+        **self == **name
+    }
+}
+
+impl fmt::Debug for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
 }
 
 /// A further descriptor that belongs to a connection, with the bytes on their way through it.
@@ -68,7 +119,7 @@ pub enum Address {
 
 impl<F> Connection<F> {
     /// A connection of `socket` with nothing else to carry; the fields are public, fill in what there is.
-    pub fn new(id: u64, socket: F, protocol: impl Into<String>) -> Connection<F> {
+    pub fn new(id: u64, socket: F, protocol: impl Into<Protocol>) -> Connection<F> {
         Connection {
             id,
             socket,

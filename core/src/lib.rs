@@ -18,7 +18,7 @@ mod sys;
 mod takeover;
 mod wire;
 
-pub use connection::{Address, Adopted, Companion, Connection, Frozen};
+pub use connection::{Address, Adopted, Companion, Connection, Frozen, Protocol};
 pub use drain::{Gate, InFlight, signal_drain};
 pub use error::{Error, ErrorKind, Result};
 pub use fds::{recv_fds, send_fds};

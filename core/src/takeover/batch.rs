@@ -38,6 +38,10 @@ impl Batch {
     }
 
     pub(super) fn push(&mut self, slot: u32, connection: &Frozen, memfd: Option<OwnedFd>) {
+        if self.slots.is_empty() {
+            self.slots.reserve(MAX_DESCRIPTORS);
+            self.descriptors.reserve(MAX_DESCRIPTORS);
+        }
         self.writer.push(slot, connection, memfd.is_some());
         self.slots.push(slot);
         self.descriptors.push(connection.socket);

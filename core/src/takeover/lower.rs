@@ -126,7 +126,7 @@ impl Down {
     fn reads(&self, connection: &Frozen) -> bool {
         self.reads.is_empty()
             || self.reads.iter().any(|reads| {
-                reads.protocol == connection.protocol
+                *reads.protocol == *connection.protocol
                     && (connection.state.is_empty() || reads.versions.contains(&connection.state_version))
             })
     }

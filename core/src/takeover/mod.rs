@@ -163,13 +163,7 @@ impl Takeover {
     /// # Errors
     /// `WrongState`: another thread is in here. `Closed`, `Forked`, `System`.
     pub fn next_event(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
-        let event = self.inner.next_event(timeout)?;
-        Ok(event.map(|mut event| {
-            if let Event::Offer(offer) = &mut event {
-                offer.bind(&self.inner);
-            }
-            event
-        }))
+        self.inner.next_event(timeout)
     }
 
     /// A descriptor for the application's own poller: readable (level-triggered) while `next_event` has something to do.
@@ -350,7 +344,20 @@ impl Inner {
         Ok(())
     }
 
-    fn next_event(&self, timeout: Option<Duration>) -> Result<Option<Event>> {
+    #[inline]
+    fn next_event(self: &Arc<Self>, timeout: Option<Duration>) -> Result<Option<Event>> {
+        let mut state = self.lock()?;
+        if !state.drain_taken
+            && let Some(event) = state.next_event(self)
+        {
+            state.set_wake(&self.outside);
+            return Ok(Some(event));
+        }
+        drop(state);
+        self.await_event(timeout)
+    }
+
+    fn await_event(self: &Arc<Self>, timeout: Option<Duration>) -> Result<Option<Event>> {
         let mut ready = match self.polling.try_lock() {
             Ok(ready) => ready,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -361,6 +368,7 @@ impl Inner {
         };
         // The clock is read only before a wait: a queue of events is handed out without.
         let mut until = None;
+        let mut looked = false;
         loop {
             let mut state = self.lock()?;
             if state.drain_taken || state.events.is_empty() {
@@ -371,29 +379,26 @@ impl Inner {
                 }
                 state.pump(&self.outside);
             }
-            let event = state.events.pop_front();
-            let left = match (&event, timeout, until) {
-                (Some(_), ..) => break self.hand_out(&mut state, event),
-                (None, None, _) => None,
-                (None, Some(timeout), None) => {
+            if let Some(event) = state.next_event(self) {
+                state.set_wake(&self.outside);
+                return Ok(Some(event));
+            }
+            let left = match (timeout, until) {
+                (None, _) => None,
+                (Some(timeout), None) => {
                     until = Some(Instant::now() + timeout);
                     Some(timeout)
                 }
-                (None, Some(_), Some(until)) => match until.saturating_duration_since(Instant::now()) {
-                    Duration::ZERO => break self.hand_out(&mut state, None),
-                    left => Some(left),
-                },
+                (Some(_), Some(until)) => Some(until.saturating_duration_since(Instant::now())),
             };
             state.set_wake(&self.outside);
+            if looked && left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
             drop(state);
+            looked = true;
             self.wait(left, &mut ready)?;
         }
-    }
-
-    fn hand_out(&self, state: &mut State, event: Option<Event>) -> Result<Option<Event>> {
-        state.drain_taken |= matches!(event, Some(Event::Drain { .. }));
-        state.set_wake(&self.outside);
-        Ok(event)
     }
 
     fn adopt(&self, slot: u32, connection: &Adopted) -> Result<bool> {

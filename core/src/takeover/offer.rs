@@ -1,27 +1,23 @@
 //! A connection on offer, in the hands of the successor's application.
 
-use super::{Inner, Shared};
+use super::Shared;
 use crate::connection::Adopted;
 use crate::error::Result;
+use crate::wire::Parcel;
 use std::fmt;
-use std::sync::Arc;
 
 /// A connection that the predecessor has frozen and offers. [`adopt`](Offer::adopt) it once the objects for it are built;
 /// [`refuse`](Offer::refuse) it, or drop it, and it goes back to the predecessor as it was.
 pub struct Offer {
     slot: u32,
-    connection: Option<Box<Adopted>>,
-    shared: Option<Shared>,
+    /// `None`: answered.
+    connection: Option<Adopted>,
+    inner: Shared,
 }
 
 impl Offer {
-    /// An offer that has not been handed to the application.
-    pub(super) fn pending(slot: u32, connection: Box<Adopted>) -> Offer {
-        Offer { slot, connection: Some(connection), shared: None }
-    }
-
-    pub(super) fn bind(&mut self, inner: &Arc<Inner>) {
-        self.shared = Some(inner.clone());
+    pub(super) fn new(parcel: Parcel, inner: &Shared) -> Offer {
+        Offer { slot: parcel.slot, connection: Some(parcel.connection), inner: inner.clone() }
     }
 
     /// What is offered. Look at it, but leave the descriptors alone until it is adopted: the predecessor may take the
@@ -41,26 +37,22 @@ impl Offer {
     /// # Errors
     /// `Closed` or `Forked`: the offer is gone with the handle.
     pub fn adopt(mut self) -> Result<Option<Adopted>> {
-        let (Some(connection), Some(inner)) = (self.connection.take(), self.shared.take()) else {
-            return Ok(None);
-        };
-        let ours = inner.adopt(self.slot, &connection)?;
-        Ok(ours.then_some(*connection))
+        let Some(connection) = self.connection.take() else { return Ok(None) };
+        let ours = self.inner.adopt(self.slot, &connection)?;
+        Ok(ours.then_some(connection))
     }
 
     /// Gives the connection back; the predecessor goes on with it. `why` is for people: the predecessor's later messages
     /// quote it. Never blocks; any thread.
     pub fn refuse(self, why: &str) {
-        if let Some(inner) = &self.shared {
-            inner.say_why(why);
-        }
+        self.inner.say_why(why);
     }
 }
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        if let (Some(connection), Some(inner)) = (self.connection.take(), self.shared.take()) {
-            inner.refuse(self.slot, &connection);
+        if let Some(connection) = &self.connection {
+            self.inner.refuse(self.slot, connection);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a handle holds, and how actions are carried out: the bridge between the pure engine and the kernel.
 
+use super::Shared;
 use super::config::Config;
 use super::engine::{Action, Cause, Durations, Engine, Millis, Say, Side, Step, Tell};
 use super::event::{Event, Peer, Returned};
@@ -18,6 +19,7 @@ use crate::observe::Progress;
 use crate::ownership::SharedDeed;
 use crate::sys::poll::{Epoll, EventFd, TimerFd};
 use crate::sys::unix;
+use crate::wire::Parcel;
 use crate::wire::limits::{MAX_REASON, clip};
 use crate::wire::message::{Message, Note};
 use std::collections::VecDeque;
@@ -92,6 +94,15 @@ pub(super) struct Held {
     pub unserved_since: Option<Millis>,
 }
 
+/// What waits to be handed to the application.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // A queue is a buffer that is used again; a box would be an allocation for each event.
+pub(super) enum Queued {
+    /// The next of the parcels.
+    Offer,
+    Event(Event),
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub engine: Engine,
@@ -101,7 +112,7 @@ pub(super) struct State {
     pub up: Option<Up>,
     pub down: Option<Down>,
     pub lobby: Lobby,
-    pub events: VecDeque<Event>,
+    pub events: VecDeque<Queued>,
     pub generation: u64,
     /// How many connections the application says there are.
     pub connections: u64,
@@ -324,7 +335,7 @@ impl State {
 
     fn tell(&mut self, tell: Tell, out: &Outside) {
         let event = match tell {
-            Tell::Offer(slot) => return self.show(slot),
+            Tell::Offer(_) => return self.events.push_back(Queued::Offer),
             Tell::Drain { successor } => {
                 let down = self.down.as_ref().filter(|_| successor);
                 Some(Event::Drain {
@@ -350,25 +361,32 @@ impl State {
             Tell::Aborted(cause) => Some(Event::Aborted { cause: self.explain_up(cause) }),
             Tell::Done { left } => Some(Event::Done { left }),
         };
-        self.events.extend(event);
+        self.events.extend(event.map(Queued::Event));
         if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down)
             && std::mem::take(&mut down.wants_room)
         {
-            self.events.push_back(Event::Room);
+            self.events.push_back(Queued::Event(Event::Room));
         }
     }
 
-    /// Shows the application the connection in `slot`.
-    fn show(&mut self, slot: u32) {
-        let Some(up) = &mut self.up else { return };
-        match up.parcels.pop_front() {
-            Some((_, connection, true)) => {
-                self.events.push_back(Event::Offer(Offer::pending(slot, connection)))
+    /// The next event, if one is there.
+    #[inline]
+    pub(super) fn next_event(&mut self, inner: &Shared) -> Option<Event> {
+        loop {
+            match self.events.pop_front()? {
+                Queued::Event(event) => {
+                    self.drain_taken |= matches!(event, Event::Drain { .. });
+                    return Some(event);
+                }
+                Queued::Offer => match self.up.as_mut().and_then(|up| up.parcels.pop_front()) {
+                    Some(parcel) if parcel.memfd().is_none() => {
+                        return Some(Event::Offer(Offer::new(parcel, inner)));
+                    }
+                    // Its bytes did not come: it is of no use here.
+                    Some(parcel) => self.refuse(parcel.slot, &parcel.connection),
+                    None => {}
+                },
             }
-            Some((_, connection, false)) => {
-                self.refuse(slot, &connection);
-            }
-            None => {}
         }
     }
 
@@ -397,10 +415,12 @@ impl State {
 
     /// While leaving: the connection in `slot` was not shown to the application, or is in its hands unanswered.
     fn turn_down_offer(&mut self, slot: u32) {
-        let parcels = self.up.as_mut().map(|up| &mut up.parcels);
-        let place = parcels.as_ref().and_then(|parcels| parcels.iter().position(|parcel| parcel.0 == slot));
-        match place.and_then(|place| parcels?.remove(place)) {
-            Some((_, connection, _)) => self.refuse(slot, &connection),
+        let waiting = self.up.as_mut().and_then(|up| {
+            let place = up.parcels.iter().position(|parcel| parcel.slot == slot)?;
+            up.parcels.remove(place)
+        });
+        match waiting {
+            Some(Parcel { connection, .. }) => self.refuse(slot, &connection),
             None => {
                 self.give_back(slot);
             }

@@ -5,15 +5,14 @@ use super::event::Peer;
 use super::link::{Arrival, Link};
 use super::state::{Held, Outside, State, UP_DEATH, refuse_note};
 use super::successor::FromPredecessor;
-use crate::connection::Adopted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::ListenerSpec;
-use crate::ownership::{SharedDeed, SharedLedger};
+use crate::ownership::{Ledger, SharedDeed, SharedLedger};
 use crate::sys::process::{self, Credentials};
 use crate::sys::{blob, fd_table, unix};
 use crate::wire::limits::{MAX_NAME, VERSIONS, clip};
 use crate::wire::message::{Hello, Listeners, Message, Note, Offers, Readable, Role, Welcome};
-use crate::wire::unpack;
+use crate::wire::{Parcel, check_descriptors, unpack};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -27,9 +26,8 @@ pub(super) struct Up {
     pub pidfd: Option<OwnedFd>,
     credentials: Credentials,
     pub peer: Peer,
-    /// Received connections that the application has not been shown, in the order of arrival; those without `true` are of
-    /// no use, for their bytes did not come.
-    pub parcels: VecDeque<(u32, Box<Adopted>, bool)>,
+    /// Received connections that the application has not been shown, in the order of arrival.
+    pub parcels: VecDeque<Parcel>,
     /// What the predecessor said when it left.
     pub note: Option<Note>,
 }
@@ -125,7 +123,7 @@ impl State {
         }
     }
 
-    fn predecessor_said(&mut self, message: Message, mut fds: Vec<OwnedFd>, out: &Outside) -> Result<()> {
+    fn predecessor_said(&mut self, message: Message, fds: Vec<OwnedFd>, out: &Outside) -> Result<()> {
         let now = out.now();
         let said = match message {
             Message::Welcome(welcome) => self.welcomed(welcome, fds, out)?,
@@ -140,7 +138,7 @@ impl State {
                 self.progress.expected = self.progress.expected.max(draining.connections);
                 FromPredecessor::Draining
             }
-            Message::Offer(offers) => return self.take_offers(offers, &mut fds, now),
+            Message::Offer(offers) => return self.take_offers(offers, fds, now),
             Message::Note(note) => {
                 let hung = note.number == ErrorKind::NoAnswer.number() as u32;
                 if let (false, Some(up)) = (hung, &mut self.up) {
@@ -234,11 +232,10 @@ impl State {
         }
     }
 
-    fn take_offers(&mut self, offers: Offers, fds: &mut Vec<OwnedFd>, now: Millis) -> Result<()> {
-        let Offers { mut items, last } = offers;
-        let slots: Vec<u32> = items.iter().map(|item| item.slot).collect();
-        let ledger_slots =
-            self.up.as_ref().and_then(|up| up.ledger.as_ref()).map_or(0, crate::ownership::Ledger::slots);
+    fn take_offers(&mut self, offers: Offers, fds: Vec<OwnedFd>, now: Millis) -> Result<()> {
+        let slots: Vec<u32> = offers.items.iter().map(|item| item.slot).collect();
+        let Some(up) = &mut self.up else { return Ok(()) };
+        let ledger_slots = up.ledger.as_ref().map_or(0, Ledger::slots);
         if slots.iter().any(|slot| *slot >= ledger_slots) {
             return Err(Error::new(
                 ErrorKind::Malformed,
@@ -246,28 +243,25 @@ impl State {
                 "",
             ));
         }
-        let Ok(parcels) = unpack(&mut items, fds) else {
-            self.turn_down(&Offers { items, last }, std::mem::take(fds), now);
+        if check_descriptors(&offers.items, &fds).is_err() {
+            self.turn_down(&offers, fds, now);
             return Ok(());
-        };
-        let fits = self
-            .engine
-            .with(now, |up, _, context| up.as_mut().is_some_and(|up| up.offered(&slots, last, context)));
+        }
+        let fits = self.engine.with(now, |up, _, context| {
+            up.as_mut().is_some_and(|up| up.offered(&slots, offers.last, context))
+        });
         if !fits {
             return Err(Error::new(ErrorKind::OutOfOrder, "an OFFER does not fit the step", ""));
         }
         self.progress.offered += slots.len() as u64;
-        let Some(up) = &mut self.up else { return Ok(()) };
-        for mut parcel in parcels {
-            let filled = match parcel.memfd() {
-                Some((memfd, length)) => {
-                    let bytes =
-                        blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
-                    bytes.and_then(|bytes| parcel.fill(bytes))
-                }
-                None => Ok(()),
-            };
-            up.parcels.push_back((parcel.slot, Box::new(parcel.connection), filled.is_ok()));
+        for mut parcel in unpack(offers.items, fds) {
+            if let Some((memfd, length)) = parcel.memfd() {
+                let bytes =
+                    blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
+                // Where that fails the memfd stays, and the connection is refused instead of being shown.
+                let _ = bytes.and_then(|bytes| parcel.fill(bytes));
+            }
+            up.parcels.push_back(parcel);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The messages of the link, version 1. docs/protocol.md says what each one means; the numbers are frozen.
 
+use crate::connection::Protocol;
 use minicbor::{Decode, Encode};
 
 /// The envelope of every message.
@@ -227,7 +228,8 @@ pub struct OfferItem {
     pub slot: u32,
     /// What is spoken on it.
     #[n(1)]
-    pub protocol: String,
+    #[cbor(with = "protocol")]
+    pub protocol: Protocol,
     /// Which form the state has.
     #[n(2)]
     pub state_version: u32,
@@ -355,4 +357,23 @@ pub struct Note {
     /// In words.
     #[n(1)]
     pub reason: String,
+}
+
+/// A protocol is a text.
+mod protocol {
+    use super::Protocol;
+    use minicbor::decode::{self, Decoder};
+    use minicbor::encode::{self, Encoder, Write};
+
+    pub(super) fn encode<C, W: Write>(
+        protocol: &Protocol,
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        encoder.str(protocol)?.ok()
+    }
+
+    pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Protocol, decode::Error> {
+        decoder.str().map(Protocol::from)
+    }
 }

@@ -9,7 +9,7 @@ mod reader;
 mod writer;
 
 pub use codec::{decode, encode};
-pub use offer::{bytes_of, check, needs_memfd, unpack};
+pub use offer::{Parcel, bytes_of, check, check_descriptors, needs_memfd, unpack};
 pub use writer::OfferWriter;
 
 #[cfg(test)]

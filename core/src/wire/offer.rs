@@ -60,14 +60,14 @@ pub fn needs_memfd(connection: &Frozen) -> bool {
     carried_bytes(connection) > INLINE_LIMIT
 }
 
-/// One received item with its descriptors.
+/// One received connection.
 #[derive(Debug)]
 pub struct Parcel {
     /// Its word in the ledger.
     pub slot: u32,
     /// The connection; while [`memfd`](Parcel::memfd) is there, its bytes are still missing.
     pub connection: Adopted,
-    memfd: Option<Memfd>,
+    memfd: Option<Box<Memfd>>,
 }
 
 #[derive(Debug)]
@@ -112,31 +112,31 @@ impl Parcel {
     }
 }
 
-/// Joins the items of one OFFER with the descriptors that came along; both are emptied. The connections' ids are their
-/// slots.
+/// Whether there are as many descriptors as the items have.
 ///
 /// # Errors
-/// `DescriptorCount` when these are not the items' descriptors: both are left as they were, since each word has to be
-/// REFUSED before a descriptor may be closed.
-pub fn unpack(items: &mut Vec<OfferItem>, descriptors: &mut Vec<OwnedFd>) -> Result<Vec<Parcel>> {
+/// `DescriptorCount`: each word has to be REFUSED before a descriptor may be closed.
+pub fn check_descriptors(items: &[OfferItem], descriptors: &[OwnedFd]) -> Result<()> {
     let expected: usize = items.iter().map(descriptors_of).sum();
-    let fault = || {
-        let what = format!("{} descriptors came with items that have {expected}", descriptors.len());
-        Error::new(ErrorKind::DescriptorCount, what, "they are refused and return to the predecessor")
-    };
-    if expected != descriptors.len() {
-        return Err(fault());
+    if expected == descriptors.len() {
+        return Ok(());
     }
-    let mut given = descriptors.drain(..);
-    // The count was checked, so nobody runs out.
-    let parcels = items.drain(..).map_while(|item| join(item, &mut given)).collect();
-    Ok(parcels)
+    let what = format!("{} descriptors came with items that have {expected}", descriptors.len());
+    Err(Error::new(ErrorKind::DescriptorCount, what, "they are refused and return to the predecessor"))
+}
+
+/// Joins the items of one OFFER with the descriptors that came along, in order. The connections' ids are their slots. Give
+/// it what [`check_descriptors`] found right, so that nobody runs out.
+pub fn unpack(items: Vec<OfferItem>, descriptors: Vec<OwnedFd>) -> impl Iterator<Item = Parcel> {
+    let mut given = descriptors.into_iter();
+    items.into_iter().map_while(move |item| join(item, &mut given))
 }
 
 fn descriptors_of(item: &OfferItem) -> usize {
     1 + item.companions.len() + usize::from(matches!(item.bytes, Carried::Memfd { .. }))
 }
 
+#[inline(always)]
 fn join(item: OfferItem, given: &mut impl Iterator<Item = OwnedFd>) -> Option<Parcel> {
     let mut connection = Adopted::new(item.slot.into(), given.next()?, item.protocol);
     let mut lengths = Vec::new();
@@ -162,7 +162,7 @@ fn join(item: OfferItem, given: &mut impl Iterator<Item = OwnedFd>) -> Option<Pa
     connection.peer = item.peer.map(Address::from);
     connection.dialled = item.dialled;
     let memfd = match in_memfd {
-        true => Some(Memfd { descriptor: given.next()?, lengths }),
+        true => Some(Box::new(Memfd { descriptor: given.next()?, lengths })),
         false => None,
     };
     Some(Parcel { slot: item.slot, connection, memfd })

@@ -3,10 +3,12 @@
 
 use super::limits::{MAX_COMPANIONS, MAX_DESCRIPTORS};
 use super::message::*;
+use crate::connection::Protocol;
 
 /// The message in `bytes`, or nothing: then the derived decoder has to look at it.
 pub fn offer(bytes: &[u8]) -> Option<Envelope> {
     let mut reader = Reader(bytes);
+    let mut protocol = Protocol::default();
     reader.expect([0xa3, 0])?;
     let sequence = reader.number()?;
     reader.expect([1])?;
@@ -15,7 +17,7 @@ pub fn offer(bytes: &[u8]) -> Option<Envelope> {
     let count = reader.head(ARRAY).filter(|count| *count <= MAX_DESCRIPTORS as u64)?;
     let mut items = Vec::with_capacity(count as usize);
     for _ in 0..count {
-        items.push(reader.item()?);
+        items.push(reader.item(&mut protocol)?);
     }
     reader.expect([1])?;
     let last = reader.boolean()?;
@@ -33,12 +35,19 @@ const ARRAY: u8 = 4;
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn item(&mut self) -> Option<OfferItem> {
+    /// One item; `protocol` is that of the item before, which most often is the same.
+    #[inline(always)]
+    fn item(&mut self, protocol: &mut Protocol) -> Option<OfferItem> {
         let fields = self.byte()?.checked_sub(0xa6).filter(|told| *told <= 2)?;
         self.expect([0])?;
         let slot = self.number()?;
         self.expect([1])?;
-        let protocol = self.text()?;
+        let name = self.head(TEXT)?;
+        let name = self.take(name)?;
+        if name != protocol.as_bytes() {
+            *protocol = std::str::from_utf8(name).ok()?.into();
+        }
+        let protocol = protocol.clone();
         self.expect([2])?;
         let state_version = self.number()?;
         let bytes = self.carried()?;

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
-use zdt::{Config, Event, Frozen, NotMigrated, Takeover};
+use zdt::{Config, Event, Frozen, NotMigrated, Protocol, Takeover};
 use zdt_bench::{Result, cpu_time, receive_connections};
 
 /// Nothing here takes that long, unless it hangs.
@@ -58,14 +58,15 @@ fn predecessor(path: &str, count: usize) -> Result<()> {
 
     let (cpu, start) = (cpu_time()?, Instant::now());
     let (mut offered, mut settled) = (0, 0);
-    let mut full = offer(&takeover, &sockets, &mut offered, None)?;
+    let protocol = Protocol::from("bench");
+    let mut full = offer(&takeover, &protocol, &sockets, &mut offered, None)?;
     while settled < count {
         match event(&takeover)? {
             Event::Settled(id) => {
                 drop(sockets[id as usize].take());
                 settled += 1;
             }
-            Event::Room => full = offer(&takeover, &sockets, &mut offered, full.take())?,
+            Event::Room => full = offer(&takeover, &protocol, &sockets, &mut offered, full.take())?,
             other => return Err(format!("after {settled} of {count}: {other:?}").into()),
         }
     }
@@ -78,6 +79,7 @@ fn predecessor(path: &str, count: usize) -> Result<()> {
 /// Offers until there is no more room, and returns the connection that did not fit.
 fn offer(
     takeover: &Takeover,
+    protocol: &Protocol,
     sockets: &[Option<OwnedFd>],
     offered: &mut usize,
     full: Option<Box<Frozen>>,
@@ -86,7 +88,9 @@ fn offer(
     while *offered < sockets.len() {
         let frozen = match again.take() {
             Some(frozen) => frozen,
-            None => freeze(*offered, sockets[*offered].as_ref().ok_or("settled before it was offered")?),
+            None => {
+                freeze(*offered, protocol, sockets[*offered].as_ref().ok_or("settled before it was offered")?)
+            }
         };
         match takeover.migrate(frozen) {
             Ok(()) => *offered += 1,
@@ -98,8 +102,8 @@ fn offer(
     Ok(None)
 }
 
-fn freeze(id: usize, socket: &OwnedFd) -> Frozen {
-    let mut frozen = Frozen::new(id as u64, socket.as_raw_fd(), "bench");
+fn freeze(id: usize, protocol: &Protocol, socket: &OwnedFd) -> Frozen {
+    let mut frozen = Frozen::new(id as u64, socket.as_raw_fd(), protocol.clone());
     frozen.state_version = 1;
     frozen.state = STATE.to_vec();
     frozen
