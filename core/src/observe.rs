@@ -1,5 +1,7 @@
 //! Progress and counters: what `zdt watch` and a progress bar show.
 
+use crate::connection::Connection;
+
 /// What a takeover has done so far, seen from one process. All counters start at 0 with the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
@@ -19,4 +21,18 @@ pub struct Progress {
     pub unsent_bytes: u64,
     /// State bytes of the connections that were adopted.
     pub state_bytes: u64,
+}
+
+impl Progress {
+    /// Counts a connection that was adopted, with what travelled with it.
+    pub(crate) fn count<F>(&mut self, connection: &Connection<F>) {
+        self.settled += 1;
+        self.state_bytes += connection.state.len() as u64;
+        self.unread_bytes += connection.unread.len() as u64;
+        self.unsent_bytes += connection.unsent.len() as u64;
+        for companion in &connection.companions {
+            self.unread_bytes += companion.unread.len() as u64;
+            self.unsent_bytes += companion.unsent.len() as u64;
+        }
+    }
 }

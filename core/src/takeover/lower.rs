@@ -87,22 +87,23 @@ impl Down {
         !self.batch.is_empty()
     }
 
-    /// The word of `slot` was decided: what was lent for it.
-    pub(super) fn take_lent(&mut self, slot: u32) -> Option<Frozen> {
-        if let Some(place) =
-            self.unsettled.iter().position(|(first, last, _)| (*first..=*last).contains(&slot))
-        {
-            self.unsettled[place].2 -= 1;
-            if self.unsettled[place].2 == 0 {
-                self.unsettled.remove(place);
+    /// The word of `slot` was decided: `f` sees what was lent for it, which is let go of then.
+    fn decided<R>(&mut self, slot: u32, f: impl FnOnce(&mut Option<Frozen>) -> Option<R>) -> Option<R> {
+        let batch = self.unsettled.iter().position(|(first, last, _)| (*first..=*last).contains(&slot));
+        if let Some(batch) = batch {
+            self.unsettled[batch].2 -= 1;
+            if self.unsettled[batch].2 == 0 {
+                self.unsettled.remove(batch);
             }
         }
-        let lent = self.lent.get_mut(slot.checked_sub(self.first_lent)? as usize)?.take();
-        while let Some(None) = self.lent.front() {
-            self.lent.pop_front();
-            self.first_lent += 1;
-        }
-        lent
+        let lent = self.lent.get_mut(slot.checked_sub(self.first_lent)? as usize)?;
+        let seen = f(lent);
+        *lent = None;
+        // Decided in order, as it is most often, the front is free each time.
+        let free = self.lent.iter().take_while(|lent| lent.is_none()).count();
+        self.lent.drain(..free);
+        self.first_lent += free as u32;
+        seen
     }
 
     fn lend(&mut self, slot: u32, connection: Frozen) {
@@ -303,29 +304,21 @@ impl State {
 
     /// The successor uses the connection in `slot`.
     pub(super) fn settled(&mut self, slot: u32) -> Option<u64> {
-        let connection = self.down.as_mut()?.take_lent(slot)?;
-        self.progress.settled += 1;
-        self.count_bytes(&connection);
-        Some(connection.id)
+        let progress = &mut self.progress;
+        self.down.as_mut()?.decided(slot, |lent| {
+            let connection = lent.as_ref()?;
+            progress.count(connection);
+            Some(connection.id)
+        })
     }
 
     /// The connection in `slot` is the application's again.
-    pub(super) fn returned(&mut self, slot: u32) -> Option<Frozen> {
+    pub(super) fn returned(&mut self, slot: u32) -> Option<Box<Frozen>> {
         let down = self.down.as_mut()?;
-        let connection = down.take_lent(slot)?;
+        let connection = down.decided(slot, |lent| lent.take().map(Box::new))?;
         down.room += connection.descriptors() as u64;
         self.progress.returned += 1;
         Some(connection)
-    }
-
-    /// Counts what travelled with a connection that was adopted.
-    pub(super) fn count_bytes<F>(&mut self, connection: &crate::Connection<F>) {
-        let companions = &connection.companions;
-        self.progress.state_bytes += connection.state.len() as u64;
-        self.progress.unread_bytes += connection.unread.len() as u64;
-        self.progress.unread_bytes += companions.iter().map(|c| c.unread.len() as u64).sum::<u64>();
-        self.progress.unsent_bytes += connection.unsent.len() as u64;
-        self.progress.unsent_bytes += companions.iter().map(|c| c.unsent.len() as u64).sum::<u64>();
     }
 
     /// A descriptor of `batch` turned out to be closed: the whole batch goes back to the application.

@@ -94,13 +94,13 @@ pub(super) struct Held {
     pub unserved_since: Option<Millis>,
 }
 
-/// What waits to be handed to the application.
+/// What waits to be handed to the application. The two that come by the thousand are small.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant)] // A queue is a buffer that is used again; a box would be an allocation for each event.
 pub(super) enum Queued {
     /// The next of the parcels.
     Offer,
-    Event(Event),
+    Settled(u64),
+    Event(Box<Event>),
 }
 
 #[derive(Debug)]
@@ -344,15 +344,17 @@ impl State {
                     reads: down.map(|down| down.reads.clone()).unwrap_or_default(),
                 })
             }
-            Tell::Settled(slot) => self.settled(slot).map(Event::Settled),
-            Tell::Refused(slot) => {
-                self.returned(slot).map(|c| Event::Returned(Box::new(c), Returned::Refused))
+            Tell::Settled(slot) => {
+                let id = self.settled(slot);
+                self.events.extend(id.map(Queued::Settled));
+                None
             }
+            Tell::Refused(slot) => self.returned(slot).map(|c| Event::Returned(c, Returned::Refused)),
             Tell::TakenBack(slot) => {
                 if let Some(down) = &mut self.down {
                     down.drop_unsent_offers();
                 }
-                self.returned(slot).map(|c| Event::Returned(Box::new(c), Returned::TakenBack))
+                self.returned(slot).map(|c| Event::Returned(c, Returned::TakenBack))
             }
             Tell::Committed => Some(Event::Committed { generation: self.generation }),
             Tell::Resume(cause) => Some(Event::Resume { cause: self.explain_down(cause) }),
@@ -361,11 +363,11 @@ impl State {
             Tell::Aborted(cause) => Some(Event::Aborted { cause: self.explain_up(cause) }),
             Tell::Done { left } => Some(Event::Done { left }),
         };
-        self.events.extend(event.map(Queued::Event));
+        self.events.extend(event.map(|event| Queued::Event(Box::new(event))));
         if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down)
             && std::mem::take(&mut down.wants_room)
         {
-            self.events.push_back(Queued::Event(Event::Room));
+            self.events.push_back(Queued::Event(Box::new(Event::Room)));
         }
     }
 
@@ -374,9 +376,10 @@ impl State {
     pub(super) fn next_event(&mut self, inner: &Shared) -> Option<Event> {
         loop {
             match self.events.pop_front()? {
+                Queued::Settled(id) => return Some(Event::Settled(id)),
                 Queued::Event(event) => {
-                    self.drain_taken |= matches!(event, Event::Drain { .. });
-                    return Some(event);
+                    self.drain_taken |= matches!(*event, Event::Drain { .. });
+                    return Some(*event);
                 }
                 Queued::Offer => match self.up.as_mut().and_then(|up| up.parcels.pop_front()) {
                     Some(parcel) if parcel.memfd().is_none() => {
@@ -397,8 +400,7 @@ impl State {
             .engine
             .with(self.clock, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
         if ours {
-            self.progress.settled += 1;
-            self.count_bytes(connection);
+            self.progress.count(connection);
         } else {
             self.progress.returned += 1;
         }
