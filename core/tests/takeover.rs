@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use zdt::{Companion, Connection, Event, ListenerSpec, NotMigrated, Takeover};
 
 /// A predecessor that migrates `connections` when told to drain, until Done; what was settled, and what came back.
-fn hand_over(takeover: Takeover, mut connections: Vec<Connection<i32>>) -> (Vec<u64>, Vec<u64>) {
+fn serve_as_predecessor(takeover: Takeover, mut connections: Vec<Connection<i32>>) -> (Vec<u64>, Vec<u64>) {
     let (mut settled, mut returned) = (Vec::new(), Vec::new());
     let mut draining = false;
     loop {
@@ -83,7 +83,7 @@ fn listeners_and_connections_move_with_all_that_belongs_to_them() {
     });
     let frozen: Vec<_> = frozen.collect();
     first.set_connections(frozen.len() as u64);
-    let predecessor = thread::spawn(move || hand_over(first, frozen));
+    let predecessor = thread::spawn(move || serve_as_predecessor(first, frozen));
 
     let second = Takeover::open(place.socket(), quick()).unwrap();
     assert_eq!(second.generation(), 2);

@@ -229,6 +229,8 @@ pub(crate) struct Engine {
     leaving: bool,
     /// Draining although nobody is there to take over.
     alone: bool,
+    /// And nothing is in flight any more.
+    alone_complete: bool,
     alone_until: Option<Millis>,
     done: bool,
 }
@@ -276,6 +278,7 @@ impl Engine {
             rules,
             leaving: false,
             alone: false,
+            alone_complete: false,
             alone_until: None,
             done: false,
         }
@@ -324,11 +327,12 @@ impl Engine {
 
     /// The application has nothing more to offer, or (alone) nothing left in flight.
     pub(crate) fn migrated_all(&mut self, now: Millis) {
+        self.alone_complete |= self.alone;
         let mut context = context!(self, now);
-        match &mut self.down {
-            Some(down) if down.told_drain() => down.migrated_all(&mut context),
-            _ if self.alone => self.finish(0),
-            _ => {}
+        if let Some(down) = &mut self.down {
+            down.migrated_all(&mut context);
+        } else if self.alone {
+            self.finish(0);
         }
     }
 
@@ -436,6 +440,10 @@ impl Engine {
             }
             if down.over() {
                 self.down = None;
+                // Whoever drained before this successor came, and was done, waits for no other.
+                if self.alone_complete && self.service.standing == Standing::Owner {
+                    self.finish(0);
+                }
                 return Step::Moved;
             }
         }

@@ -101,8 +101,13 @@ impl Takeover {
                 path::Claim::First(socket) => return inner.begin(socket).map(Takeover::of),
                 path::Claim::Found(socket, credentials) => {
                     inner.join(socket, credentials)?;
-                    if inner.handshake(credentials.pid, deadline)? {
-                        return Ok(Takeover::of(inner));
+                    match inner.handshake(credentials.pid, deadline) {
+                        Ok(true) => return Ok(Takeover::of(inner)),
+                        Ok(false) => {}
+                        // Between an owner's commit and its listen() the kernel shows its predecessor in its place.
+                        Err(error)
+                            if error.kind() == ErrorKind::WrongProcess && Instant::now() < deadline => {}
+                        Err(error) => return Err(error),
                     }
                 }
             }
@@ -145,7 +150,7 @@ impl Takeover {
         })
     }
 
-    /// We are fit to serve: accept from the listeners from here on. The predecessor stops and begins to hand over.
+    /// We are fit to serve: accept from the listeners from here on. The predecessor stops accepting and begins to migrate.
     ///
     /// # Errors
     /// `ListenerUnclaimed`: an inherited listener was not asked for, and whoever connects to it would wait for ever.

@@ -51,6 +51,8 @@ pub(crate) struct Predecessor {
     next_slot: u32,
     link: bool,
     dead: bool,
+    /// It drained before this successor came: there is nothing to resume.
+    alone: bool,
     told_drain: bool,
     told_done: bool,
     /// The application has nothing more to offer.
@@ -68,8 +70,8 @@ pub(crate) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Welcomes a newcomer under this id. `drained`: the application stopped accepting already.
-    pub(crate) fn new(successor: u32, drained: bool, context: &mut Context<'_>) -> Predecessor {
+    /// Welcomes a newcomer under this id. `alone`: the application drains already, though nobody was there.
+    pub(crate) fn new(successor: u32, alone: bool, context: &mut Context<'_>) -> Predecessor {
         context.act(Action::Send(Side::Down, Say::Welcome));
         context.act(Action::Send(Side::Down, Say::Listeners));
         let mut timers = Timers::default();
@@ -82,7 +84,8 @@ impl Predecessor {
             next_slot: 0,
             link: true,
             dead: false,
-            told_drain: drained,
+            alone,
+            told_drain: alone,
             told_done: false,
             complete: false,
             expired: false,
@@ -204,7 +207,8 @@ impl Predecessor {
     /// The application has nothing more to offer.
     pub(crate) fn migrated_all(&mut self, context: &mut Context<'_>) {
         self.stopped(context);
-        if !self.complete {
+        // Before the successor is ready it is not told: the application is asked again then.
+        if !self.complete && self.phase >= Phase::Doubt {
             self.complete = true;
             if self.link && self.phase != Phase::Over {
                 context.act(Action::Send(Side::Down, Say::Last));
@@ -375,7 +379,7 @@ impl Predecessor {
             context.act(Action::Close(Side::Down));
         }
         context.own(epoch);
-        if self.told_drain {
+        if self.told_drain && !self.alone {
             context.service.accepting = true;
             context.tell(Tell::Resume(cause));
         }

@@ -359,6 +359,28 @@ fn draining_without_a_successor_ends_when_nothing_is_in_flight() {
 }
 
 #[test]
+fn draining_alone_goes_on_after_a_successor_that_came_and_went() {
+    let directory = TempDir::fresh();
+    let path = directory.path().join("zdt.sock");
+    let first = Takeover::open(&path, config()).unwrap();
+    first.ready().unwrap();
+    first.drain().unwrap();
+    assert!(matches!(first.next_event(None).unwrap(), Some(Event::Drain { successor: None, .. })));
+    let newcomer = thread::spawn(move || Takeover::open(path, config()).unwrap());
+    while !newcomer.is_finished() {
+        assert!(first.next_event(Some(Duration::from_millis(5))).unwrap().is_none());
+    }
+    first.migrated_all().unwrap();
+    assert!(
+        first.next_event(Some(Duration::from_millis(50))).unwrap().is_none(),
+        "the successor may yet take over"
+    );
+    drop(newcomer.join().unwrap());
+    let event = first.next_event(Some(Duration::from_secs(5))).unwrap();
+    assert!(matches!(event, Some(Event::Done { left: 0 })), "{event:?}");
+}
+
+#[test]
 fn a_note_carries_number_and_reason() {
     let note = refuse_note(&Error::new(ErrorKind::Busy, "somebody is at it", "call again"));
     assert_eq!((note.number, note.reason.as_str()), (301, "somebody is at it"));

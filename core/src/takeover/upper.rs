@@ -314,7 +314,7 @@ pub(super) fn check_pidfd(pidfd: &OwnedFd, pid: u32) -> Result<()> {
     Err(Error::new(
         ErrorKind::WrongProcess,
         format!("a pidfd of process {said} came from process {pid}"),
-        "nothing was handed over; call again",
+        "nothing moved; call again",
     )
     .with_pid(pid))
 }
