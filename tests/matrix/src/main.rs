@@ -1,0 +1,144 @@
+//! The matrix: each language takes over from each other one (and from itself), with everything half-way through, and with
+//! every kind of death and stop in between.
+//!
+//! A language is one more `--relay NAME=PROGRAM` on the command line; the program speaks examples/relay/PROTOCOL.md. Every
+//! pair and case is a test of its own: it runs relay processes and clients that check counters, checksums and each byte.
+
+mod cases;
+mod client;
+mod crowd;
+// The client's half of the relay's protocol is the same for load and for cases; the verifier also keeps times.
+#[allow(dead_code)]
+#[path = "../../../examples/relay/verifier/src/mirror.rs"]
+mod mirror;
+mod process;
+mod stage;
+
+use cases::{CASES, Case};
+use clap::Parser;
+use stage::Stage;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long anything that must happen may take, on a machine that is busy with other things; longer is a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whatever ends a test early, in words.
+type Trouble = Box<dyn std::error::Error>;
+
+/// Every language takes over from every other, and everything that can go wrong does.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// A language, as name=program; each is tried against each
+    #[arg(long = "relay", value_parser = language, required = true)]
+    languages: Vec<Language>,
+    /// Only this pair, as predecessor-successor (for instance rust-c); may be repeated
+    #[arg(long = "pair")]
+    pairs: Vec<String>,
+    /// Only this case; may be repeated
+    #[arg(long = "case")]
+    cases: Vec<String>,
+    /// How many tests run at a time; they wait more than they work
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
+    /// Only says what there is
+    #[arg(long)]
+    list: bool,
+}
+
+/// A row and a column of the matrix.
+#[derive(Debug, Clone)]
+pub struct Language {
+    /// As the relay itself tells it.
+    pub name: String,
+    /// The relay.
+    pub program: PathBuf,
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    let (name, program) = text.split_once('=').ok_or("name=program is wanted")?;
+    Ok(Language { name: name.into(), program: program.into() })
+}
+
+/// One field of the matrix in one case.
+struct Test<'a> {
+    from: &'a Language,
+    to: &'a Language,
+    case: &'a Case,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let tests = match tests(&options) {
+        Ok(tests) => tests,
+        Err(error) => {
+            eprintln!("matrix: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if options.list {
+        tests.iter().for_each(|test| println!("{}-{} {}", test.from.name, test.to.name, test.case.name));
+        return ExitCode::SUCCESS;
+    }
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let screen = Mutex::new(());
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.clamp(1, tests.len()) {
+            scope.spawn(|| {
+                while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (report, ok) = run(test);
+                    failed.fetch_add(usize::from(!ok), Ordering::Relaxed);
+                    let _one_at_a_time = screen.lock();
+                    println!("{report}");
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    println!("{} passed, {failed} failed", tests.len() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The tests that are asked for. Asking for what is not there is an error: nothing would pass as everything.
+fn tests(options: &Options) -> Result<Vec<Test<'_>>, String> {
+    let is_wanted = |name: &str, wanted: &[String]| wanted.is_empty() || wanted.iter().any(|one| one == name);
+    let mut tests = Vec::new();
+    for from in &options.languages {
+        for to in &options.languages {
+            let pair = format!("{}-{}", from.name, to.name);
+            let cases = CASES.iter().filter(|case| is_wanted(case.name, &options.cases));
+            if is_wanted(&pair, &options.pairs) {
+                tests.extend(cases.map(|case| Test { from, to, case }));
+            }
+        }
+    }
+    let is_there = |test: &Test<'_>, name: &str| {
+        test.case.name == name || name == format!("{}-{}", test.from.name, test.to.name)
+    };
+    let mut wanted = options.pairs.iter().chain(&options.cases);
+    match wanted.find(|name| !tests.iter().any(|test| is_there(test, name))) {
+        Some(missing) => Err(format!("there is no {missing} (--list shows what there is)")),
+        None => Ok(tests),
+    }
+}
+
+fn run(test: &Test<'_>) -> (String, bool) {
+    let began = Instant::now();
+    let (log, outcome) = match Stage::new(test.from, test.to) {
+        Ok(mut stage) => {
+            let outcome = (test.case.run)(&mut stage).map_err(|error| error.to_string());
+            (stage.log(), outcome)
+        }
+        Err(error) => (String::new(), Err(error.to_string())),
+    };
+    let name = format!("{} -> {} {}", test.from.name, test.to.name, test.case.name);
+    let seconds = began.elapsed().as_secs_f64();
+    match outcome {
+        Ok(()) => (format!("ok     {name} ({seconds:.1} s)"), true),
+        Err(error) => (format!("FAILED {name} ({seconds:.1} s): {error}\n{log}"), false),
+    }
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# tools/check-papers.sh: what the papers say is so. The code in README and the guides is cut from examples that compile and
+# work, the tests that are named exist, the links lead somewhere. Ends with a line "N passed, N failed".
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+here=$(mktemp -d)
+processes=()
+passed=0
+failed=0
+
+finish() {
+    ((${#processes[@]} == 0)) || kill "${processes[@]}" 2>/dev/null
+    rm -rf "$here"
+}
+trap finish EXIT
+
+step() {
+    local name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok     $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name"
+    fi
+}
+
+mapfile -t papers < <(find . -name '*.md' -not -path './target/*' -not -path './build/*' | sort)
+
+# The lines between "WORD begin" and "WORD end" of a file, without their common indentation.
+cut_out() {
+    awk -v begin="$2 begin" -v end="$2 end" 'index($0, end) { on = 0 } on { print } index($0, begin) { on = 1 }' "$1" |
+        awk '{ line[NR] = $0; if ($0 != "" && (match($0, /[^ ]/) < least || !least)) least = match($0, /[^ ]/) }
+             END { for (i = 1; i <= NR; i++) print substr(line[i], least) }'
+}
+
+# "<!-- FILE: MARK -->" in a paper, and the block of code right behind it, must be what FILE has between its marks.
+snippets_are_the_examples() {
+    local paper file mark found=0 bad=0
+    for paper in "${papers[@]}"; do
+        while read -r file mark; do
+            found=$((found + 1))
+            awk -v head="<!-- $file: $mark -->" '$0 == head { at = 1; next } at == 1 && /^```/ { at = 2; next }
+                at == 2 && /^```/ { exit } at == 2 { print }' "$paper" >"$here/said"
+            cut_out "$file" "$mark:" >"$here/is"
+            if [[ ! -s $here/is ]] || ! diff -u --label "$paper" --label "$file" "$here/said" "$here/is"; then
+                bad=$((bad + 1))
+            fi
+        done < <(sed -n 's/^<!-- \([^ :]*\): \([^ ]*\) -->$/\1 \2/p' "$paper")
+    done
+    ((found > 0 && bad == 0))
+}
+
+# What stands in backquotes behind "Tests:", or anywhere with four words or more, is a name that the code has.
+named_tests_exist() {
+    local name bad=0 found=0
+    while read -r name; do
+        found=$((found + 1))
+        grep -rqw --include='*.rs' --include='*.c' --include='*.sh' -e "$name" core bindings-c bench examples tests tools ||
+            { echo "nothing is called $name"; bad=$((bad + 1)); }
+    done < <({
+        grep -h '^Tests: ' "${papers[@]}" | grep -o '`[a-z0-9_]*`'
+        grep -ho '`[a-z0-9]*_[a-z0-9]*_[a-z0-9]*_[a-z0-9_]*`' "${papers[@]}"
+    } | tr -d '`' | sort -u)
+    ((found > 0 && bad == 0))
+}
+
+links_lead_somewhere() {
+    local paper link bad=0
+    for paper in "${papers[@]}"; do
+        while read -r link; do
+            [[ -e $(dirname "$paper")/${link%%#*} ]] || { echo "$paper: $link leads nowhere"; bad=$((bad + 1)); }
+        done < <(grep -o '](\([^):]*\))' "$paper" | sed 's/^](//; s/)$//' | grep -v '^#')
+    done
+    ((bad == 0))
+}
+
+# Files and functions (`Type::function`) that ARCHITECTURE names are there.
+what_architecture_names_exists() {
+    local name bad=0
+    while read -r name; do
+        [[ -e $name ]] || { echo "ARCHITECTURE.md: no $name"; bad=$((bad + 1)); }
+    done < <(grep -o '`[a-zA-Z0-9_./-]*/[a-zA-Z0-9_./-]*\.\(rs\|c\|h\|sh\|md\)`' ARCHITECTURE.md | tr -d '`' | sort -u)
+    while read -r name; do
+        grep -rqw --include='*.rs' "\(fn\|pub\|    \) *$name" core/src || { echo "ARCHITECTURE.md: no $name"; bad=$((bad + 1)); }
+    done < <(grep -o '`[A-Za-z]*::[A-Za-z_]*' ARCHITECTURE.md | sed 's/.*:://' | sort -u)
+    ((bad == 0))
+}
+
+the_smallest_examples_compile() {
+    cargo build --quiet --package zdt --example smallest && bindings-c/build.sh build/c &&
+        ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror -Ibuild/c/include bindings-c/examples/smallest.c \
+            -o "$here/smallest-c" -Lbuild/c/lib -Wl,-rpath,"$PWD/build/c/lib" -lzdt
+}
+
+# Says something on the connection at descriptor 3 and sees that it comes back.
+echoes() {
+    local answer
+    printf '%s\n' "$1" >&3 && read -r -t 20 answer <&3 && [[ $answer == "$1" ]]
+}
+
+# Whether process $1 has ended, within 20 s.
+ends() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        [[ -e /proc/$1/stat && $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) != Z ]] || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+# One connection outlives four generations in turn; each predecessor ends by itself.
+the_smallest_examples_take_over_from_each_other() {
+    # An address of our own, so that nobody else has the port.
+    local address=127.$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1)) i program last=
+    for program in "$target/debug/examples/smallest" "$here/smallest-c" "$target/debug/examples/smallest" "$here/smallest-c"; do
+        "$program" "$here/zdt.sock" "$address:7007" &
+        processes+=($!)
+        if [[ -z $last ]]; then
+            for ((i = 0; i < 100; i++)); do
+                exec 3<>"/dev/tcp/$address/7007" && break
+                sleep 0.1
+            done 2>/dev/null
+            echoes "hello" || return 1
+        else
+            echoes "during" || return 1
+            # Default probation: the predecessor watches its successor for 10 s.
+            ends "$last" || { echo "process $last did not end"; return 1; }
+            wait "$last" || { echo "process $last ended with $?"; return 1; }
+            echoes "after" || return 1
+        fi
+        last=$!
+    done
+    exec 3>&-
+}
+
+step snippets_are_the_examples snippets_are_the_examples
+step named_tests_exist named_tests_exist
+step what_architecture_names_exists what_architecture_names_exists
+step links_lead_somewhere links_lead_somewhere
+step the_smallest_examples_compile the_smallest_examples_compile
+step the_smallest_examples_take_over_from_each_other the_smallest_examples_take_over_from_each_other
+echo "$passed passed, $failed failed"
+((failed == 0 && passed > 0))

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# tools/matrix.sh [OPTION...]: every language takes over from every other one, with faults (tests/matrix).
+# Ends with a line "N passed, N failed".
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+relays=$(tools/relays.sh zdt-matrix)
+mapfile -t relays <<<"$relays"
+exec "$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/matrix" "${relays[@]}" "$@"
