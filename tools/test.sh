@@ -62,8 +62,8 @@ run() {
     [[ ! -t 1 ]] || printf '\r\033[K'
     if ((bad)); then
         printf '== %s: what failed, and the end of %s\n' "$name" "$log"
-        grep -E '^FAILED |^test .* FAILED$' "$log" | sort -u | head -n 40
-        tail -n 40 "$log"
+        grep -E '^FAILED |^test .* FAILED$' "$log" | cut -c1-200 | sort -u | head -n 40
+        tail -n 40 "$log" | cut -c1-200
     fi
     printf '%-7s %4d s  %d passed, %d failed  (%s)\n' "$name" $((SECONDS - begin)) "$ok" "$bad" "$log"
     passed=$((passed + ok))

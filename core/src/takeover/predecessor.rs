@@ -466,8 +466,9 @@ impl Predecessor {
             Some(at) => at <= context.now,
             None => true,
         };
+        // A link that the successor closed says that it is leaving: whoever is done now could not resume.
         let settled = match context.service.standing {
-            Standing::Handed => probation_over && !self.sharing,
+            Standing::Handed => probation_over && !self.sharing && (self.link || self.expired),
             Standing::Relieved => true,
             _ => false,
         };

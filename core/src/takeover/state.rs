@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::config::Config;
-use super::engine::{Action, Cause, Durations, Engine, Millis, Say, Side, Step, Tell};
+use super::engine::{Action, Cause, Durations, Engine, Millis, Say, Side, Step, Tell, earliest};
 use super::event::{Event, Peer, Returned};
 use super::link::{Flushed, Link};
 use super::lobby::Lobby;
@@ -503,7 +503,7 @@ impl State {
         }
         let due =
             [self.engine.next_deadline(), self.lobby.next_deadline(), self.retry_at, self.hang_check_at];
-        let next = due.into_iter().flatten().min();
+        let next = earliest(&due);
         if next != self.timer_is_at {
             self.timer_is_at = next;
             // A fired deadline that nothing clears (probation) must not fire for ever.
