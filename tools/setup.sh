@@ -12,7 +12,7 @@ die() {
 }
 
 # Rust comes from rustup as a rule; which one a machine should have is for its owner to say.
-command -v cargo >/dev/null || die "cargo is missing: install Rust $oldest or newer (https://rustup.rs), then call again"
+command -v cargo >/dev/null || die "cargo is missing: install Rust $oldest or newer, then call again"
 found=$(rustc --version | cut -d' ' -f2)
 printf '%s\n%s\n' "$oldest" "${found%%-*}" | sort -C -V ||
     die "rustc is $found, $oldest is needed: run 'rustup update', then call again"

@@ -77,7 +77,7 @@ template <typename T> static inline T zdt_sized(void) {
 // (successor) The attempt is off (event.cause): close the listeners, finish what was adopted, exit.
 #define ZDT_ABORTED 10
 
-// Nothing is left to do here (event.left connections end with this process): exit.
+// Libzdt has nothing left to do here: finish the connections that returned (event.left of them because the deadline came), exit.
 #define ZDT_DONE 11
 
 // event.reason of ZDT_RETURNED: the successor refused it.

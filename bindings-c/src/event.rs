@@ -35,7 +35,7 @@ pub const ZDT_ACCEPT: i32 = 8;
 pub const ZDT_RELIEVED: i32 = 9;
 /// (successor) The attempt is off (event.cause): close the listeners, finish what was adopted, exit.
 pub const ZDT_ABORTED: i32 = 10;
-/// Nothing is left to do here (event.left connections end with this process): exit.
+/// Libzdt has nothing left to do here: finish the connections that returned (event.left of them because the deadline came), exit.
 pub const ZDT_DONE: i32 = 11;
 
 /// event.reason of ZDT_RETURNED: the successor refused it.

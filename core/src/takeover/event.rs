@@ -52,9 +52,9 @@ pub enum Event {
         /// Why.
         cause: Error,
     },
-    /// Nothing is left to do here: exit.
+    /// Libzdt has nothing left to do here: finish the connections that returned, if there are any, and exit.
     Done {
-        /// Connections that were neither settled nor finished when the deadline came: they end with this process.
+        /// How many offers had to be taken back because the drain deadline came; they returned before this event.
         left: u64,
     },
 }

@@ -144,7 +144,7 @@ impl Relay {
             status = self.child.try_wait()?;
             Ok(status.is_some())
         })?;
-        status.ok_or_else(|| "until() lied".into())
+        status.ok_or_else(|| format!("{self} has not ended").into())
     }
 
     /// How many descriptors it has open.
