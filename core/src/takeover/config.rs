@@ -10,7 +10,7 @@ pub struct Config {
     pub program: String,
     /// The runtime, for instance `rust`, `c`, `java 25 netty 4.2.7`.
     pub runtime: String,
-    /// How long the other side may take to answer in the handshake (HELLO to LISTENERS_ACK, READY to DRAINING).
+    /// How long the other side may take to answer in the handshake (HELLO to LISTENERS_ACK).
     pub handshake: Duration,
     /// How long a successor may warm up between getting the listeners and `ready`.
     pub ready: Duration,

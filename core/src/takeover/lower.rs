@@ -147,7 +147,10 @@ impl State {
             Ok(Arrival::Message(Message::Ready, _)) => Some(FromSuccessor::Ready),
             Ok(Arrival::Message(Message::Answer, _)) => Some(FromSuccessor::Answer),
             Ok(Arrival::Message(Message::Note(note), _)) => {
-                down.note = Some(note);
+                // Why a connection was refused is no word of parting.
+                if note.number != ErrorKind::Refused.number() as u32 {
+                    down.note = Some(note);
+                }
                 Some(FromSuccessor::Note)
             }
             Ok(Arrival::Message(..) | Arrival::Truncated(..)) | Err(_) => None,

@@ -211,6 +211,10 @@ impl Takeover {
     pub fn migrated_all(&self) -> Result<()> {
         self.inner.change(|state, out| {
             state.application_is_back(out.now());
+            if !state.engine.is_draining() && state.drained_before {
+                // The attempt was called off meanwhile: Resume is on its way to the application.
+                return Ok(());
+            }
             if !state.engine.is_draining() {
                 let what = "nothing is being drained";
                 return Err(Error::new(ErrorKind::WrongState, what, "wait for Drain; nothing was changed"));

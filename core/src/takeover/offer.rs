@@ -42,8 +42,7 @@ impl Offer {
         Ok(ours.then_some(connection))
     }
 
-    /// Gives the connection back; the predecessor goes on with it. `why` is for people: the predecessor's later messages
-    /// quote it. Never blocks; any thread.
+    /// Gives the connection back; the predecessor goes on with it. `why` is for people: it travels with the refusal. Never blocks; any thread.
     pub fn refuse(self, why: &str) {
         self.inner.say_why(why);
     }

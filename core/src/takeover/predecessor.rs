@@ -62,6 +62,7 @@ pub(crate) struct Predecessor {
     left: u64,
     /// Accepting for a successor that hangs.
     sharing: bool,
+    on_probation: bool,
     aborting: Option<Cause>,
     resuming: bool,
     scanning: bool,
@@ -91,6 +92,7 @@ impl Predecessor {
             expired: false,
             left: 0,
             sharing: false,
+            on_probation: false,
             aborting: None,
             resuming: false,
             scanning: false,
@@ -234,7 +236,10 @@ impl Predecessor {
     /// The successor's pidfd says that it is dead.
     pub(crate) fn died(&mut self, context: &mut Context<'_>) {
         self.dead = true;
-        if self.phase == Phase::Handed {
+        if self.phase == Phase::Handed && self.told_done {
+            // Done is the last word: the application is leaving, and the path is free for whoever comes.
+            self.relieve(context);
+        } else if self.phase == Phase::Handed {
             self.resuming = true;
         } else {
             self.abort(Cause::Died, context);
@@ -393,7 +398,6 @@ impl Predecessor {
         for timer in [Timer::Handshake, Timer::Ready, Timer::Commit] {
             self.timers.clear(timer);
         }
-        self.timers.set(Timer::Probation, context.now + context.durations.probation);
         if !self.told_drain {
             self.timers.set(Timer::Drain, context.now + context.durations.drain);
             self.tell_drain(context);
@@ -461,18 +465,25 @@ impl Predecessor {
         });
     }
 
+    /// Once everything is decided the successor is watched for a while longer, then we are done.
     fn step_done(&mut self, context: &mut Context<'_>) -> bool {
-        let probation_over = match self.timers.get(Timer::Probation) {
-            Some(at) => at <= context.now,
-            None => true,
-        };
-        // A link that the successor closed says that it is leaving: whoever is done now could not resume.
-        let settled = match context.service.standing {
-            Standing::Handed => probation_over && !self.sharing && (self.link || self.expired),
+        if !self.complete || !self.open.is_empty() || self.told_done {
+            return false;
+        }
+        let done = match context.service.standing {
+            Standing::Handed if !self.on_probation => {
+                self.on_probation = true;
+                self.timers.set(Timer::Probation, context.now + context.durations.probation);
+                return true;
+            }
+            // A link that the successor closed says that it is leaving: whoever is done now could not resume.
+            Standing::Handed => {
+                let watched = self.timers.get(Timer::Probation).is_none_or(|at| at <= context.now);
+                watched && !self.sharing && (self.link || self.expired)
+            }
             Standing::Relieved => true,
             _ => false,
         };
-        let done = settled && self.complete && self.open.is_empty() && !self.told_done;
         if done {
             self.told_done = true;
             context.tell(Tell::Done { left: self.left });

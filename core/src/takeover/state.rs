@@ -124,6 +124,8 @@ pub(super) struct State {
     pub clock: Millis,
     /// The application took Drain; when it comes back it has stopped accepting.
     pub drain_taken: bool,
+    /// It took one before.
+    pub drained_before: bool,
     wake_is_set: bool,
     timer_is_at: Option<Millis>,
     retry_at: Option<Millis>,
@@ -148,6 +150,7 @@ impl State {
             closed: false,
             clock: 0,
             drain_taken: false,
+            drained_before: false,
             wake_is_set: false,
             timer_is_at: None,
             retry_at: None,
@@ -379,6 +382,7 @@ impl State {
                 Queued::Settled(id) => return Some(Event::Settled(id)),
                 Queued::Event(event) => {
                     self.drain_taken |= matches!(*event, Event::Drain { .. });
+                    self.drained_before |= self.drain_taken;
                     return Some(*event);
                 }
                 Queued::Offer => match self.up.as_mut().and_then(|up| up.parcels.pop_front()) {

@@ -306,9 +306,10 @@ fn make_room(coming: u64, predecessor: u32) -> Result<()> {
 
 /// The pidfd that came with HELLO or WELCOME is of the process that the kernel reports.
 pub(super) fn check_pidfd(pidfd: &OwnedFd, pid: u32) -> Result<()> {
-    let said = process::pid_of(pidfd.as_fd()).unwrap_or(0);
+    // -1: no pidfd at all, or of a process that is gone.
+    let said = process::pid_of(pidfd.as_fd()).unwrap_or(-1);
     // 0: the kernel does not show the process in our pid namespace; then there is nothing to compare.
-    if pid == 0 || said <= 0 || said == i64::from(pid) {
+    if said == i64::from(pid) || said >= 0 && (pid == 0 || said == 0) {
         return Ok(());
     }
     Err(Error::new(

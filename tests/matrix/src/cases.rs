@@ -20,6 +20,7 @@ pub struct Case {
 pub const CASES: &[Case] = &[
     Case { name: "everything_moves_and_what_is_refused_comes_back", run: everything_moves },
     Case { name: "what_comes_back_is_served_until_the_drain_deadline", run: everything_refused },
+    Case { name: "a_successor_killed_after_done_leaves_the_path_to_the_next", run: killed_after_done },
     Case { name: "a_successor_killed_before_ready_costs_nothing", run: killed_before_ready },
     Case { name: "a_successor_killed_before_it_commits_costs_what_it_adopted", run: killed_before_commit },
     Case { name: "a_successor_killed_after_it_committed_costs_what_it_adopted", run: killed_after_commit },
@@ -105,6 +106,20 @@ fn everything_refused(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     newcomers_are_served_by(&new)
 }
 
+fn killed_after_done(stage: &mut Stage<'_>) -> Result<(), Trouble> {
+    let mut old = stage.start(stage.from, &[])?;
+    let mut last = Crowd::gather(&old.address)?.send_away()?;
+    let mut new = stage.start(stage.to, &[])?;
+    old.wait_for("done")?;
+    new.kill()?;
+    old.wait_for("relieved")?;
+    // The path and the service are free, although the old one still serves what came back to it.
+    newcomers_are_served_by(&stage.start(stage.to, &[])?)?;
+    last.check(&old.who)?;
+    last.leave()?;
+    old.ends_well()
+}
+
 fn killed_before_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     let mut old = stage.start(stage.from, &[])?;
     let mut crowd = Crowd::gather(&old.address)?;
@@ -128,8 +143,8 @@ fn killed_before_commit(stage: &mut Stage<'_>) -> Result<(), Trouble> {
 }
 
 fn killed_after_commit(stage: &mut Stage<'_>) -> Result<(), Trouble> {
-    // In the middle of a later message; and longer after the commit than the predecessor's probation takes, for that
-    // begins when it has drained.
+    // In the middle of a later message, and longer after the commit than the predecessor's probation takes: as long as it
+    // has connections on offer it must not leave.
     let committed = killed(stage, 40)?;
     if committed { Ok(()) } else { Err("it had not committed".into()) }
 }

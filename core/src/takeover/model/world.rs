@@ -836,6 +836,7 @@ impl World {
             }
             Tell::Relieved | Tell::Aborted(_) => process.listeners = false,
             Tell::Done { .. } => process.done = true,
+            Tell::Resume(_) if process.done => self.fault = Some("I6: a Resume after Done"),
             Tell::Committed | Tell::Resume(_) | Tell::Accept(_) => {}
         }
     }
