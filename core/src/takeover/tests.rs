@@ -5,7 +5,7 @@ use super::{Config, Event, NotMigrated, Takeover};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind};
 use crate::listener::ListenerSpec;
-use crate::sys::testing::{TempDir, alone, in_child, leave_room_for, open_count};
+use crate::sys::testing::{TempDir, alone, become_nobody, in_child, leave_room_for, open_count};
 use crate::sys::{process, scm_rights, unix};
 use crate::wire::limits::NEVER_A_VERSION;
 use crate::wire::message::{Envelope, Hello, Message, Refuse, Welcome};
@@ -162,6 +162,26 @@ fn a_pidfd_of_another_process_is_refused() {
     say(&peer, 0, Message::Hello(Hello { versions: vec![1], ..Hello::default() }), &[init.as_fd()]);
     assert_eq!(refused(&peer), ErrorKind::WrongProcess);
     owner.still_serves();
+}
+
+#[test]
+fn a_peer_of_another_user_is_turned_away_by_the_owner() {
+    alone(|| {
+        let owner = Owner::new();
+        let open = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        open(owner.directory.path(), 0o755);
+        open(&owner.path(), 0o666);
+        let status = in_child(|| {
+            // An ordinary user cannot become another one: then there is nothing to try.
+            if become_nobody() {
+                assert_eq!(refused(&owner.connect()), ErrorKind::WrongUser);
+            }
+        });
+        assert_eq!(status, 0);
+        owner.still_serves();
+    });
 }
 
 #[test]
