@@ -1,11 +1,12 @@
 //! Where newcomers wait until they have said HELLO: a silent one keeps nobody out.
 
+use super::actions::Millis;
 use super::config::Reads;
-use super::engine::Millis;
 use super::event::Peer;
+use super::explain::refuse_note;
 use super::link::{Arrival, Link};
 use super::lower::{Down, SLOTS};
-use super::state::{DOWN, DOWN_DEATH, LOBBY, Outside, State, refuse_note};
+use super::state::{DOWN, DOWN_DEATH, LOBBY, Outside, State};
 use super::upper::check_pidfd;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ownership::SharedLedger;

@@ -1,9 +1,9 @@
 //! The link down, seen from a predecessor: newcomers, what the successor says, and the connections on offer.
 
 use super::NotMigrated;
+use super::actions::Millis;
 use super::batch::{Batch, memfd_for};
 use super::config::Reads;
-use super::engine::Millis;
 use super::event::Peer;
 use super::link::{Arrival, Link, Outgoing};
 use super::predecessor::{FromSuccessor, NoOffer};

@@ -1,10 +1,14 @@
 //! A connection on offer, in the hands of the successor's application.
 
 use super::Shared;
+use super::state::State;
+use super::successor::Refusal;
 use crate::connection::Adopted;
 use crate::error::Result;
+use crate::sys::unix;
 use crate::wire::Parcel;
 use std::fmt;
+use std::os::fd::AsFd;
 
 /// A connection that the predecessor has frozen and offers. [`adopt`](Offer::adopt) it once the objects for it are built;
 /// [`refuse`](Offer::refuse) it, or drop it, and it goes back to the predecessor as it was.
@@ -53,6 +57,55 @@ impl Drop for Offer {
         if let Some(connection) = &self.connection {
             self.inner.refuse(self.slot, connection);
         }
+    }
+}
+
+impl State {
+    /// The application takes the connection in `slot`: whether it is ours.
+    pub(super) fn adopt(&mut self, slot: u32, connection: &Adopted) -> bool {
+        let Some(ledger) = self.up.as_ref().and_then(|up| up.ledger.as_ref()) else { return false };
+        let ours = self
+            .engine
+            .with(self.clock, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
+        if ours {
+            self.progress.count(connection);
+        } else {
+            self.progress.returned += 1;
+        }
+        ours
+    }
+
+    /// The application does not take the connection in `slot`.
+    pub(super) fn refuse(&mut self, slot: u32, connection: &Adopted) {
+        if self.give_back(slot) == Refusal::Ours {
+            // Nobody else can end it, and a bare close would send no FIN while a stopped process holds a copy.
+            let _ = unix::shutdown_both(connection.socket.as_fd());
+        }
+    }
+
+    /// While leaving: the connection in `slot` was not shown to the application, or is in its hands unanswered.
+    pub(super) fn turn_down_offer(&mut self, slot: u32) {
+        let waiting = self.up.as_mut().and_then(|up| {
+            let place = up.parcels.iter().position(|parcel| parcel.slot == slot)?;
+            up.parcels.remove(place)
+        });
+        match waiting {
+            Some(Parcel { connection, .. }) => self.refuse(slot, &connection),
+            None => {
+                self.give_back(slot);
+            }
+        }
+    }
+
+    fn give_back(&mut self, slot: u32) -> Refusal {
+        let Some(up) = &self.up else { return Refusal::Gone };
+        let Some(ledger) = &up.ledger else { return Refusal::Gone };
+        let dead = up.is_dead();
+        self.progress.returned += 1;
+        self.engine.with(self.clock, |up, _, context| match up {
+            Some(up) => up.refuse(slot, dead, ledger, context),
+            None => Refusal::Gone,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The predecessor's machine: from WELCOME until the successor owns the service and everything offered is settled, or
 //! until the attempt is off and everything has returned.
 
-use super::engine::{Action, Cause, Context, Say, Side, Standing, Tell, Timer, Timers};
+use super::actions::{Action, Cause, Context, Say, Side, Standing, Tell, Timer, Timers};
 use super::rules::Rule;
 use crate::ownership::{self, DeedWord, Ledger, Resume, Word};
 

@@ -1,27 +1,25 @@
 //! What a handle holds, and how actions are carried out: the bridge between the pure engine and the kernel.
 
 use super::Shared;
+use super::actions::{Action, Durations, Millis, Say, Side, Step, Tell, earliest};
 use super::config::Config;
-use super::engine::{Action, Cause, Durations, Engine, Millis, Say, Side, Step, Tell, earliest};
-use super::event::{Event, Peer, Returned};
+use super::engine::Engine;
+use super::event::{Event, Returned};
+use super::explain::hung;
 use super::link::{Flushed, Link};
 use super::lobby::Lobby;
 use super::lower::Down;
 use super::offer::Offer;
 use super::path;
-use super::successor::Refusal;
 use super::upper::Up;
-use crate::connection::Adopted;
 use crate::drain::DrainSignals;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::listener::{ListenerSpec, is_unserved};
 use crate::observe::Progress;
 use crate::ownership::SharedDeed;
 use crate::sys::poll::{Epoll, EventFd, TimerFd};
 use crate::sys::unix;
-use crate::wire::Parcel;
-use crate::wire::limits::{MAX_REASON, clip};
-use crate::wire::message::{Message, Note};
+use crate::wire::message::Message;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -397,53 +395,6 @@ impl State {
         }
     }
 
-    /// The application takes the connection in `slot`: whether it is ours.
-    pub(super) fn adopt(&mut self, slot: u32, connection: &Adopted) -> bool {
-        let Some(ledger) = self.up.as_ref().and_then(|up| up.ledger.as_ref()) else { return false };
-        let ours = self
-            .engine
-            .with(self.clock, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
-        if ours {
-            self.progress.count(connection);
-        } else {
-            self.progress.returned += 1;
-        }
-        ours
-    }
-
-    /// The application does not take the connection in `slot`.
-    pub(super) fn refuse(&mut self, slot: u32, connection: &Adopted) {
-        if self.give_back(slot) == Refusal::Ours {
-            // Nobody else can end it, and a bare close would send no FIN while a stopped process holds a copy.
-            let _ = unix::shutdown_both(connection.socket.as_fd());
-        }
-    }
-
-    /// While leaving: the connection in `slot` was not shown to the application, or is in its hands unanswered.
-    fn turn_down_offer(&mut self, slot: u32) {
-        let waiting = self.up.as_mut().and_then(|up| {
-            let place = up.parcels.iter().position(|parcel| parcel.slot == slot)?;
-            up.parcels.remove(place)
-        });
-        match waiting {
-            Some(Parcel { connection, .. }) => self.refuse(slot, &connection),
-            None => {
-                self.give_back(slot);
-            }
-        }
-    }
-
-    fn give_back(&mut self, slot: u32) -> Refusal {
-        let Some(up) = &self.up else { return Refusal::Gone };
-        let Some(ledger) = &up.ledger else { return Refusal::Gone };
-        let dead = up.is_dead();
-        self.progress.returned += 1;
-        self.engine.with(self.clock, |up, _, context| match up {
-            Some(up) => up.refuse(slot, dead, ledger, context),
-            None => Refusal::Gone,
-        })
-    }
-
     /// Sends what is queued. Whether the engine has something to do because of it.
     fn flush(&mut self, out: &Outside, now: Millis) -> bool {
         let mut more = false;
@@ -480,7 +431,7 @@ impl State {
 
     /// Rule 11: whoever holds a listener accepts from it when its queue stays unserved.
     fn check_for_hang(&mut self, now: Millis, out: &Outside) {
-        use super::engine::Standing::{Doubt, Handed};
+        use super::actions::Standing::{Doubt, Handed};
         let hang = out.config.hang.as_millis() as Millis;
         if !matches!(self.engine.service.standing, Doubt | Handed) || self.listeners.is_empty() {
             self.hang_check_at = None;
@@ -531,21 +482,6 @@ impl State {
             let _ = if work { out.wake.signal() } else { out.wake.clear() };
         }
     }
-
-    fn explain_down(&self, cause: Cause) -> Error {
-        let peer = self.down.as_ref().map(|down| &down.peer);
-        let note = self.down.as_ref().and_then(|down| down.note.as_ref());
-        explain(cause, "successor", peer, note, "we serve on; it can be started again")
-    }
-
-    fn explain_up(&self, cause: Cause) -> Error {
-        if let Some(fault) = &self.fault {
-            return fault.clone();
-        }
-        let peer = self.up.as_ref().map(|up| &up.peer);
-        let note = self.up.as_ref().and_then(|up| up.note.as_ref());
-        explain(cause, "predecessor", peer, note, "finish what was adopted and exit; then start again")
-    }
 }
 
 /// Sends what is queued on `link`, and waits for room where there is none.
@@ -559,39 +495,4 @@ fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
             .map_err(|error| Error::system("epoll_ctl", &error))?;
     }
     flushed
-}
-
-fn explain(cause: Cause, role: &str, peer: Option<&Peer>, note: Option<&Note>, now: &str) -> Error {
-    let pid = peer.map_or(0, |peer| peer.pid);
-    let who = format!("the {role} (process {pid})");
-    let (kind, what) = match cause {
-        Cause::Died => (ErrorKind::PeerGone, format!("{who} died")),
-        Cause::Closed => (ErrorKind::PeerGone, format!("{who} closed the link")),
-        Cause::Late(timer) => {
-            (ErrorKind::NoAnswer, format!("{who} did not do its part before the deadline ({timer:?})"))
-        }
-        Cause::Broke => (ErrorKind::OutOfOrder, format!("{who} broke the protocol")),
-        Cause::Decided => {
-            (ErrorKind::AttemptLost, format!("{who} called the attempt off, or another took over"))
-        }
-        Cause::Unserved => (ErrorKind::NoAnswer, format!("{who} leaves the queue of a listener unserved")),
-    };
-    let what = match note {
-        Some(note) => format!("{what}; it said: {} ({})", note.reason, note.number),
-        None => what,
-    };
-    Error::new(kind, what, now).with_pid(pid)
-}
-
-/// An error as the other side is told it.
-pub(super) fn refuse_note(error: &Error) -> Note {
-    Note { number: error.kind().number() as u32, reason: clip(error.what(), MAX_REASON).into() }
-}
-
-fn hung() -> Note {
-    refuse_note(&Error::new(
-        ErrorKind::NoAnswer,
-        "the queue of a listener is unserved: answer if you are there",
-        "",
-    ))
 }

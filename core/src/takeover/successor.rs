@@ -1,7 +1,7 @@
 //! The successor's machine: from HELLO until the service is ours and the predecessor has nothing more to give, or until
 //! the attempt is lost and what was offered is adopted all the same.
 
-use super::engine::{Action, Cause, Context, Millis, Say, Side, Standing, Tell, Timer, Timers};
+use super::actions::{Action, Cause, Context, Millis, Say, Side, Standing, Tell, Timer, Timers};
 use super::rules::Rule;
 use crate::ownership::{self, Commit, DeedWord, Ledger, Word};
 use std::collections::VecDeque;

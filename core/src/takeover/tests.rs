@@ -1,6 +1,6 @@
 //! Bad input and trouble: each gives its own numbered error, and the process that serves goes on serving.
 
-use super::state::refuse_note;
+use super::explain::refuse_note;
 use super::{Config, Event, NotMigrated, Takeover};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind};

@@ -1,9 +1,10 @@
 //! The link up, seen from a successor: what its predecessor says, and the connections that come.
 
-use super::engine::Millis;
+use super::actions::Millis;
 use super::event::Peer;
+use super::explain::refuse_note;
 use super::link::{Arrival, Link};
-use super::state::{Held, Outside, State, UP_DEATH, refuse_note};
+use super::state::{Held, Outside, State, UP_DEATH};
 use super::successor::FromPredecessor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::ListenerSpec;

@@ -2,10 +2,12 @@
 //! the death and the stop of each at every step; and, rule by rule, what breaks without it.
 
 mod explore;
+mod judge;
+mod kernel;
 mod traces;
 mod world;
 
-use super::engine::Timer;
+use super::actions::Timer;
 use super::rules::{Rule, Rules};
 use explore::{Found, explore};
 use world::{Setup, World};

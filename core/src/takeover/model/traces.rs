@@ -1,7 +1,7 @@
 //! The traces that broke weaker rules, each as a test: the way is walked step by step, then everything that can follow is
 //! explored. With all rules nothing breaks; without the rule that the trace taught us, something does.
 
-use super::super::engine::{Side, Standing, Timer};
+use super::super::actions::{Side, Standing, Timer};
 use super::super::rules::{Rule, Rules};
 use super::explore::explore;
 use super::world::{Move, Setup, World};

@@ -3,13 +3,14 @@
 //! 0 is the first owner, 1 its successor, 2 the third generation, which joins whoever serves the path. Every process may
 //! be delayed for any time at any step (that is what a stop is), be killed at any step, and fire any timer at any time.
 
-use crate::ownership::{Deed, DeedWord, Ledger, Word};
-use crate::takeover::engine::{Action, Durations, Engine, Say, Side, Standing, Step, Tell, Timer};
+use super::kernel::{Cell8, DeedCell, End, Link, Message, Words};
+use crate::ownership::{Ledger, Word};
+use crate::takeover::actions::{Action, Durations, Say, Side, Standing, Step, Tell, Timer};
+use crate::takeover::engine::Engine;
 use crate::takeover::predecessor::FromSuccessor;
 use crate::takeover::rules::{Rule, Rules};
 use crate::takeover::successor::FromPredecessor;
 use std::cell::Cell;
-use std::collections::VecDeque;
 
 pub(super) const PROCESSES: usize = 3;
 /// Words of a ledger: a connection can be offered twice on a link.
@@ -38,116 +39,6 @@ pub(super) struct Setup {
     /// Whether a queue that is unserved is noticed.
     pub hang: bool,
     pub rules: Rules,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Message {
-    Welcome {
-        owner: u32,
-        epoch: u32,
-        attempt: u32,
-    },
-    Listeners,
-    ListenersAck,
-    Ready,
-    Draining,
-    /// The connection in this slot, as it was when it was offered for the n-th time.
-    Offer(u8, u8),
-    Last,
-    Answer,
-    Hung,
-}
-
-/// One end of a link.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(super) struct End {
-    pub open: bool,
-    pub shut: bool,
-    /// The other side closed with messages unread.
-    pub reset: bool,
-    /// What came and was not read.
-    pub queue: VecDeque<Message>,
-    /// What is to be sent.
-    pub outbox: VecDeque<Message>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Words(pub [Cell8; SLOTS], pub Cell8);
-
-/// A word of shared memory.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Cell8(Cell<u8>);
-
-impl std::hash::Hash for Cell8 {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.get().hash(state);
-    }
-}
-
-const WORDS: [Word; 5] = [Word::Free, Word::Offered, Word::Adopted, Word::Refused, Word::Returned];
-
-impl Ledger for Words {
-    fn slots(&self) -> u32 {
-        SLOTS as u32
-    }
-    fn read(&self, slot: u32) -> Word {
-        WORDS[self.0[slot as usize].0.get() as usize]
-    }
-    fn swap(&self, slot: u32, from: Word, to: Word) -> Result<(), Word> {
-        let now = self.read(slot);
-        if now != from {
-            return Err(now);
-        }
-        self.0[slot as usize].0.set(to as u8);
-        Ok(())
-    }
-    fn relieved(&self) -> bool {
-        self.1.0.get() != 0
-    }
-    fn relieve(&self) {
-        self.1.0.set(1);
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DeedCell(Cell<(u32, u32)>);
-
-impl std::hash::Hash for DeedCell {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.get().hash(state);
-    }
-}
-
-impl DeedWord for DeedCell {
-    fn read(&self) -> Deed {
-        let (owner, epoch) = self.0.get();
-        Deed { owner, epoch }
-    }
-    fn swap(&self, from: Deed, to: Deed) -> Result<(), Deed> {
-        if self.read() != from {
-            return Err(self.read());
-        }
-        self.0.set((to.owner, to.epoch));
-        Ok(())
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Link {
-    pub predecessor: usize,
-    pub successor: usize,
-    pub ledger: Words,
-    /// Up: read by the predecessor. Down: read by the successor.
-    pub up: End,
-    pub down: End,
-    /// Which connection each slot stands for, and how often each was offered.
-    pub of_slot: [Option<u8>; SLOTS],
-    pub offered: [u8; 2],
-    /// How often each slot was offered, and which of these the successor has in hand.
-    pub times: [u8; SLOTS],
-    pub in_hand: [u8; SLOTS],
-    /// Since the snapshot of this slot somebody used the connection: who uses it by this slot uses it wrongly.
-    pub stale: [bool; SLOTS],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -573,7 +464,10 @@ impl World {
     fn with_up<R>(
         &mut self,
         k: usize,
-        f: impl FnOnce(&mut crate::takeover::successor::Successor, &mut crate::takeover::engine::Context<'_>) -> R,
+        f: impl FnOnce(
+            &mut crate::takeover::successor::Successor,
+            &mut crate::takeover::actions::Context<'_>,
+        ) -> R,
     ) {
         self.processes[k].engine.with(0, |up, _, context| up.as_mut().map(|up| f(up, context)));
     }
@@ -893,58 +787,5 @@ impl World {
                 || (link.down.open
                     && link.down.queue.contains(&Message::Offer(slot, link.times[slot as usize]))))
         })
-    }
-
-    /// What must hold in every state.
-    pub(super) fn safe(&self, setup: &Setup) -> Result<(), &'static str> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        for c in 0..setup.connections {
-            if (0..PROCESSES).filter(|k| self.alive(*k) && self.processes[*k].uses[c]).count() > 1 {
-                return Err("I1: two users of one connection");
-            }
-        }
-        let owners: Vec<usize> = (0..PROCESSES)
-            .filter(|k| self.alive(*k) && self.processes[*k].engine.service.standing == Standing::Owner)
-            .collect();
-        if owners.len() > 1 {
-            return Err("I5: two believe that they own the service");
-        }
-        if owners.iter().any(|k| self.deed.read().owner != *k as u32 + 1) {
-            return Err("I5: one believes to own the service, and the deed names another");
-        }
-        if owners.iter().any(|k| !self.processes[*k].engine.service.holds) {
-            return Err("I5: an owner without listeners and takeover socket");
-        }
-        Ok(())
-    }
-
-    /// What must hold where nothing more happens by itself, `hung` being stopped for ever.
-    pub(super) fn settled(&self, setup: &Setup, hung: Option<usize>) -> Result<(), &'static str> {
-        let runs = |k: &usize| self.alive(*k) && Some(*k) != hung;
-        for c in 0..setup.connections {
-            let used = (0..PROCESSES).any(|k| self.alive(k) && self.processes[k].uses[c]);
-            if hung.is_none() && !used && !self.excused[c] {
-                return Err("I3: a connection is lost");
-            }
-            if (0..PROCESSES).filter(runs).any(|k| self.processes[k].frozen[c].is_some()) {
-                return Err("I3: a connection stays frozen for ever");
-            }
-        }
-        if (0..PROCESSES).filter(runs).any(|k| !self.processes[k].offers.is_empty()) {
-            return Err("I3: an offer is never answered");
-        }
-        let holder = (0..PROCESSES).filter(runs).any(|k| self.holds(k));
-        let accepting = (0..PROCESSES).filter(runs).any(|k| self.accepts(k));
-        let left_for_good = self.deed.read().owner == 0;
-        if holder && !accepting && !(hung.is_some() && left_for_good) {
-            return Err("I4: listeners are held and nobody accepts");
-        }
-        let serves = (0..PROCESSES).any(|k| self.alive(k) && self.processes[k].serves);
-        if hung.is_none() && holder && !serves {
-            return Err("I5: the takeover socket is held and nobody serves the path");
-        }
-        Ok(())
     }
 }
