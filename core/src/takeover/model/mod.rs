@@ -104,6 +104,13 @@ fn three_generations_one_death_leaving_for_good() {
     );
 }
 
+/// Who accepts, who owns: a connection that is stopped on its way is in the walks of two.
+#[test]
+fn three_generations_a_stop_for_ever() {
+    let stopped = Setup { hang: true, connections: 0, kills: 0, ..third() };
+    holds("P+S+T, one stopped for ever, no connection", stopped);
+}
+
 #[test]
 fn three_generations_no_timers_no_faults() {
     let calm =

@@ -137,7 +137,7 @@ impl World {
                 engine,
                 up: None,
                 down: None,
-                uses: [number == 0, number == 0 && setup.connections == 2],
+                uses: [number == 0 && setup.connections > 0, number == 0 && setup.connections > 1],
                 frozen: [None; 2],
                 offers: Vec::new(),
                 listeners: number == 0,
@@ -156,7 +156,7 @@ impl World {
             links: Vec::new(),
             processes: std::array::from_fn(process),
             kills: 0,
-            excused: [false, setup.connections < 2],
+            excused: [setup.connections < 1, setup.connections < 2],
             fault: None,
         };
         world.processes[0].engine.ready(0);
