@@ -352,7 +352,9 @@ impl State {
             }
             Tell::Refused(slot) => self.returned(slot).map(|c| Event::Returned(c, Returned::Refused)),
             Tell::TakenBack(slot) => {
-                if let Some(down) = &mut self.down {
+                // Where everything goes back, what waits to be sent does not go out any more.
+                let offering = self.engine.down.as_ref().is_some_and(|down| down.takes_offers());
+                if let Some(down) = self.down.as_mut().filter(|_| !offering) {
                     down.drop_unsent_offers();
                 }
                 self.returned(slot).map(|c| Event::Returned(c, Returned::TakenBack))
