@@ -42,7 +42,7 @@ kinds! {
     InvalidArgument = 101, "invalid argument", false;
     /// The path of the takeover socket is longer than `sun_path` holds (107 bytes; unix(7)).
     PathTooLong = 102, "path too long", false;
-    /// The name of a listener, or the id of a connection on offer, is in use already.
+    /// The name of a listener is in use already.
     NameUsed = 103, "name used", false;
     /// The call does not fit the state one is in (migrate before Drain, ready twice).
     WrongState = 104, "wrong state", false;

@@ -48,8 +48,14 @@ fn holds(name: &str, setup: Setup) {
     assert!(!found.cut, "{name} was not explored to the end");
 }
 
+/// The walk that most mutants are caught in; without a mutant it must hold.
 #[test]
-fn two_processes_two_deaths_offered_again() {
+fn two_processes_two_deaths() {
+    holds("P+S, two deaths", Setup { breaks: true, ..setup() });
+}
+
+#[test]
+fn two_processes_one_death_offered_again() {
     holds("P+S, one death, offered twice", Setup { offers: 2, withdrawals: true, kills: 1, ..setup() });
 }
 
