@@ -30,6 +30,7 @@ step the_documentation_builds env RUSTDOCFLAGS="-D warnings" cargo doc --quiet -
 echo "== tests"
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}
+tools/behaviours-of.sh rust "$log"
 read -r ok bad < <(awk '/^test result:/ { ok += $4; bad += $6 } END { print ok + 0, bad + 0 }' "$log")
 # It did not compile, or a program was killed before it could count.
 if ((code != 0 && bad == 0)); then

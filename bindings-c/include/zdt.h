@@ -110,7 +110,7 @@ template <typename T> static inline T zdt_sized(void) {
 // The path of the takeover socket is longer than sun_path holds (107 bytes; unix(7)).
 #define ZDT_ERROR_PATH_TOO_LONG 102
 
-// The name of a listener, or the id of a connection on offer, is in use already.
+// The name of a listener is in use already.
 #define ZDT_ERROR_NAME_USED 103
 
 // The call does not fit the state one is in (zdt_migrate before ZDT_DRAIN, zdt_ready twice).
@@ -476,7 +476,7 @@ const struct zdt_peer *zdt_predecessor(const struct zdt_takeover *t);
 // non-blocking and close-on-exec. Do not accept from it before zdt_ready. Ask for all listeners before that.
 //
 // Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_INVALID_ARGUMENT, _NAME_USED,
-// _LISTENER_MISMATCH (the inherited one is something else), _ADDRESS_IN_USE, _WRONG_STATE (after zdt_ready), _SYSTEM.
+// _LISTENER_MISMATCH (the inherited one is something else), _ADDRESS_IN_USE, _SYSTEM.
 int zdt_listener(struct zdt_takeover *t, const char *name, const char *address, const struct zdt_listener_options *options, struct zdt_error **err);
 
 // The names of inherited listeners that nobody has asked for yet. The result is how many; *names is an array of that

@@ -9,7 +9,7 @@ use zdt_core::{Error, ErrorKind};
 pub const ZDT_ERROR_INVALID_ARGUMENT: c_int = 101;
 /// The path of the takeover socket is longer than sun_path holds (107 bytes; unix(7)).
 pub const ZDT_ERROR_PATH_TOO_LONG: c_int = 102;
-/// The name of a listener, or the id of a connection on offer, is in use already.
+/// The name of a listener is in use already.
 pub const ZDT_ERROR_NAME_USED: c_int = 103;
 /// The call does not fit the state one is in (zdt_migrate before ZDT_DRAIN, zdt_ready twice).
 pub const ZDT_ERROR_WRONG_STATE: c_int = 104;

@@ -185,7 +185,7 @@ pub unsafe extern "C" fn zdt_predecessor(t: *const zdt_takeover) -> *const zdt_p
 /// non-blocking and close-on-exec. Do not accept from it before zdt_ready. Ask for all listeners before that.
 ///
 /// Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_INVALID_ARGUMENT, _NAME_USED,
-/// _LISTENER_MISMATCH (the inherited one is something else), _ADDRESS_IN_USE, _WRONG_STATE (after zdt_ready), _SYSTEM.
+/// _LISTENER_MISMATCH (the inherited one is something else), _ADDRESS_IN_USE, _SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_listener(
     t: *mut zdt_takeover,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # bindings-c/tests/run.sh [PREFIX]: builds and installs the C library under PREFIX (default build/c), then runs its tests:
 # the header's, the C program as it is, under AddressSanitizer, against libzdt.a, and under valgrind.
+# Leaves the behaviours (tests/behaviours.txt) that passed, and failed in none of these runs, in build/behaviours/c.txt.
 # Ends with a line "N passed, N failed"; fails where a single one failed or nothing ran.
 # shellcheck disable=SC2086 # Flags and sources are words.
 set -u
@@ -8,12 +9,15 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 prefix=${1:-$root/build/c}
-sources="$here/test_zdt.c $here/test_calls.c $here/test_plain.c $here/test_move.c $here/test_death.c $here/link.c"
+sources="$here/test_zdt.c $here/test_calls.c $here/test_plain.c $here/test_behaviours.c $here/test_errors.c \
+    $here/test_move.c $here/test_death.c $here/link.c $here/two.c"
 warnings="-std=c11 -Wall -Wextra -Wpedantic -Werror"
 passed=0
 failed=0
 
+rm -f "$root/build/behaviours/c.txt" # of an earlier run
 log=$(mktemp -d)
+: >"$log/all"
 trap 'rm -rf "$log"' EXIT
 
 # Counts a whole step as one test: step NAME COMMAND...
@@ -36,7 +40,7 @@ tests() {
     shift
     "$@" >"$log/tests" 2>&1
     code=$?
-    cat "$log/tests"
+    tee -a "$log/all" <"$log/tests"
     counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log/tests" | tail -1)
     [ -n "$counts" ] || counts="0 0"
     passed=$((passed + ${counts% *}))
@@ -53,6 +57,10 @@ version=$(sed -n 's/^Version: //p' "$prefix/lib/pkgconfig/zdt.pc")
 shared="-I$prefix/include -L$prefix/lib -lzdt -Wl,-rpath,$prefix/lib -pthread"
 
 cd "$root" || exit 1
+# The bad predecessor of test_errors.c.
+cargo build --quiet --package zdt-hostile || exit 1
+export ZDT_HOSTILE="${CARGO_TARGET_DIR:-$root/target}/debug/zdt-hostile"
+
 echo "== header and edge"
 step "the_rust_side_of_the_binding" cargo test --quiet --package zdt-c
 printf '#include <zdt.h>\n#include <zdt.h>\nint use(void) { struct zdt_event event = ZDT_EVENT_INIT; return event.kind; }\n' \
@@ -81,8 +89,10 @@ step "the_pidfds_for_valgrind_build" ${CC:-cc} $warnings -g -fPIC -shared "$here
 tests "as it is" "$log/test_zdt"
 tests "against libzdt.a" "$log/test_static"
 tests "under AddressSanitizer" env ASAN_OPTIONS=detect_leaks=1 "$log/test_asan"
-tests "under valgrind" env LD_PRELOAD="$log/pidfd.so" valgrind --quiet --trace-children=yes --error-exitcode=99 --leak-check=full \
+tests "under valgrind" env LD_PRELOAD="$log/pidfd.so" valgrind --quiet --trace-children=yes \
+    --trace-children-skip='*/zdt-hostile' --error-exitcode=99 --leak-check=full \
     --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect "$log/test_zdt"
+"$root/tools/behaviours-of.sh" c "$log/all"
 
 echo "$passed passed, $failed failed"
 test "$failed" -eq 0 && test "$passed" -gt 0

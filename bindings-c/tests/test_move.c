@@ -316,7 +316,7 @@ static int greedy(const char *path) {
     return failures;
 }
 
-static void more_than_the_window_are_offered_as_room_comes(void) {
+static void migrate_is_full_until_room(void) {
     enum { MANY = 1500 };
     static int pairs[MANY][2];
     int listener, settled = 0, full = 0;
@@ -364,6 +364,6 @@ const struct test move_tests[] = {
     TEST(everything_moves_to_another_process_and_back),
     TEST(an_offer_that_is_not_answered_returns_and_one_that_is_kept_can_be_adopted_later),
     TEST(what_cannot_move_is_said_at_once_and_stays),
-    TEST(more_than_the_window_are_offered_as_room_comes),
+    TEST(migrate_is_full_until_room),
     {NULL, NULL},
 };

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static zdt_error *err;
@@ -118,7 +119,7 @@ static void *wait_for_ever(void *t) {
     return NULL;
 }
 
-static void after_close_every_call_says_closed_and_a_waiting_one_returns(void) {
+static void closing_answers_every_later_call(void) {
     zdt_takeover *t = opened();
     pthread_t waiting;
     CHECK(pthread_create(&waiting, NULL, wait_for_ever, t) == 0);
@@ -132,7 +133,7 @@ static void after_close_every_call_says_closed_and_a_waiting_one_returns(void) {
     CHECK(stat(in_dir("zdt.sock"), &there) < 0 && errno == ENOENT);
 }
 
-static void after_fork_the_childs_handle_is_dead_and_the_parents_goes_on(void) {
+static void a_forked_child_is_told_and_the_parent_goes_on(void) {
     zdt_takeover *t = opened();
     WORKS(zdt_ready(t, &err));
     fflush(NULL);
@@ -152,13 +153,45 @@ static void after_fork_the_childs_handle_is_dead_and_the_parents_goes_on(void) {
     zdt_free(t);
 }
 
+static void next_event_gives_nothing_when_nothing_happens(void) {
+    struct timespec begin, end;
+    zdt_takeover *t = opened();
+    WORKS(zdt_ready(t, &err));
+    zdt_event event = ZDT_EVENT_INIT;
+    CHECK(WORKS(zdt_next_event(t, 0, &event, &err)) == 0 && event.kind == 0);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    CHECK(WORKS(zdt_next_event(t, 50, &event, &err)) == 0 && event.kind == 0);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    CHECK((end.tv_sec - begin.tv_sec) * 1000000000L + end.tv_nsec - begin.tv_nsec >= 50000000L); /* it waited */
+    zdt_free(t);
+}
+
+static bool is_readable(zdt_takeover *t) {
+    struct pollfd ready = {.fd = zdt_event_fd(t), .events = POLLIN};
+    return poll(&ready, 1, 0) == 1;
+}
+
+static void the_event_fd_is_readable_while_an_event_waits(void) {
+    zdt_takeover *t = opened();
+    WORKS(zdt_ready(t, &err));
+    zdt_event event = ZDT_EVENT_INIT;
+    while (WORKS(zdt_next_event(t, 0, &event, &err)) == 1)
+        ;
+    CHECK(!is_readable(t));
+    WORKS(zdt_drain(t, &err));
+    CHECK(is_readable(t) && is_readable(t)); /* until it is taken */
+    CHECK(comes(t, ZDT_DRAIN, &event));
+    CHECK(WORKS(zdt_next_event(t, 0, &event, &err)) == 0 && !is_readable(t));
+    zdt_free(t);
+}
+
 static void *drain_from_another_thread(void *t) {
     pause_ms(50);
     CHECK(zdt_drain(t, NULL) == 0);
     return NULL;
 }
 
-static void drain_from_any_thread_wakes_the_poller_and_ends_in_done(void) {
+static void drain_without_a_successor_ends_with_done(void) {
     zdt_takeover *t = opened();
     WORKS(zdt_ready(t, &err));
     pthread_t other;
@@ -195,7 +228,7 @@ static void a_blocked_signal_becomes_a_drain_event_and_an_unblocked_one_is_an_er
     FAILS(ZDT_ERROR_INVALID_ARGUMENT, zdt_open(in_dir("zdt.sock"), &config, &t, &err));
 }
 
-static void descriptors_go_over_a_socket_and_none_is_lost(void) {
+static void descriptors_travel_over_a_socket_of_ones_own(void) {
     int pair[2], many[4], got[ZDT_MAX_FDS];
     char data[16];
     size_t count = ZDT_MAX_FDS;
@@ -266,7 +299,7 @@ static void *leave_later(void *gate) {
     return NULL;
 }
 
-static void a_gate_lets_nobody_in_once_closed_and_waits_for_the_last(void) {
+static void a_gate_waits_for_what_is_in_flight(void) {
     zdt_gate *gate = zdt_gate_new();
     CHECK(zdt_gate_enter(gate) == 1 && zdt_gate_in_flight(gate) == 1);
     CHECK(zdt_gate_close(gate) == 0 && zdt_gate_enter(gate) == 0);
@@ -283,13 +316,15 @@ static void a_gate_lets_nobody_in_once_closed_and_waits_for_the_last(void) {
 const struct test plain_tests[] = {
     TEST(a_listener_is_what_address_and_options_say),
     TEST(a_call_that_does_not_fit_the_state_says_so),
-    TEST(after_close_every_call_says_closed_and_a_waiting_one_returns),
-    TEST(after_fork_the_childs_handle_is_dead_and_the_parents_goes_on),
-    TEST(drain_from_any_thread_wakes_the_poller_and_ends_in_done),
+    TEST(closing_answers_every_later_call),
+    TEST(a_forked_child_is_told_and_the_parent_goes_on),
+    TEST(next_event_gives_nothing_when_nothing_happens),
+    TEST(the_event_fd_is_readable_while_an_event_waits),
+    TEST(drain_without_a_successor_ends_with_done),
     TEST(a_blocked_signal_becomes_a_drain_event_and_an_unblocked_one_is_an_error),
-    TEST(descriptors_go_over_a_socket_and_none_is_lost),
+    TEST(descriptors_travel_over_a_socket_of_ones_own),
     TEST(two_listeners_share_an_address_with_reuseport),
     TEST(signal_drain_reaches_the_process_or_says_that_there_is_none),
-    TEST(a_gate_lets_nobody_in_once_closed_and_waits_for_the_last),
+    TEST(a_gate_waits_for_what_is_in_flight),
     {NULL, NULL},
 };

@@ -83,7 +83,7 @@ fn predecessor(first: Takeover, relayed: Relayed) -> Option<(Returned, Relayed)>
 }
 
 #[test]
-fn a_proxys_two_sockets_move_as_one_unit() {
+fn a_companion_moves_with_its_connection() {
     let place = Place::new("proxy");
     let (client, downstream) = pair();
     let (upstream, server) = pair();
@@ -113,7 +113,7 @@ fn a_proxys_two_sockets_move_as_one_unit() {
 }
 
 #[test]
-fn a_refused_proxy_connection_comes_back_whole_and_goes_on() {
+fn a_refused_connection_returns_as_it_was() {
     let place = Place::new("proxy-back");
     let (client, downstream) = pair();
     let (upstream, server) = pair();

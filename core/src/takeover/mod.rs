@@ -98,9 +98,11 @@ impl Takeover {
     /// `SignalNotBlocked`, `Unsupported`, `System`. After an error nothing has changed: who served goes on serving.
     pub fn open(path: impl AsRef<Path>, config: Config) -> Result<Takeover> {
         let deadline = Instant::now() + config.handshake;
+        let mut wrong_process = None;
         loop {
-            let claim = path::claim(path.as_ref(), &config.allowed_uids, deadline)?;
+            // First what can fail without a trace at the path.
             let inner = Inner::new(path.as_ref().into(), config.clone())?;
+            let claim = path::claim(path.as_ref(), &config.allowed_uids, deadline)?;
             match claim {
                 path::Claim::First(socket) => return inner.begin(socket).map(Takeover::of),
                 path::Claim::Found(socket, credentials) => {
@@ -110,7 +112,14 @@ impl Takeover {
                         Ok(false) => {}
                         // Between an owner's commit and its listen() the kernel shows its predecessor in its place.
                         Err(error)
-                            if error.kind() == ErrorKind::WrongProcess && Instant::now() < deadline => {}
+                            if error.kind() == ErrorKind::WrongProcess && Instant::now() < deadline =>
+                        {
+                            wrong_process = Some(error);
+                        }
+                        // The deadline came while we looked again: what was seen says more than that.
+                        Err(error) if error.kind() == ErrorKind::NoAnswer => {
+                            return Err(wrong_process.unwrap_or(error));
+                        }
                         Err(error) => return Err(error),
                     }
                 }
