@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/matrix.sh [OPTION...]: every language takes over from every other one, with faults (tests/matrix).
-# Ends with a line "N passed, N failed".
+# Ends with the lines "N of N pairs" and "N passed, N failed".
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

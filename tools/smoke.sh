@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tools/smoke.sh: a short demo, as a test: 200 connections, 4 takeovers, not one request may fail.
+# tools/smoke.sh: a short demo, as a test: 200 connections, 4 takeovers (once round all languages), not one request may
+# fail.
 # Ends with a line "N passed, N failed".
 set -uo pipefail
 

@@ -7,6 +7,7 @@ use crate::mirror::Ask;
 use crate::process::{Relay, number, text, until};
 use crate::stage::{Stage, newcomers_are_served_by};
 use nix::sys::signal::Signal;
+use std::time::Duration;
 
 /// One case.
 pub struct Case {
@@ -85,7 +86,7 @@ fn everything_moves(stage: &mut Stage<'_>) -> Result<(), Trouble> {
 }
 
 fn everything_refused(stage: &mut Stage<'_>) -> Result<(), Trouble> {
-    let mut old = stage.start(stage.from, &["--drain-ms", "4000"])?;
+    let mut old = stage.start(stage.from, &["--drain-ms", "8000"])?;
     let mut crowd = Crowd::gather(&old.address)?;
     let mut last = crowd.send_away()?;
     crowd.stir()?;
@@ -254,9 +255,9 @@ fn back_and_forth(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     let mut before = Vec::new();
     for generation in 2..=5 {
         before.push(settled_descriptors(&relay)?);
-        let language = if generation % 2 == 0 { stage.to } else { stage.from };
-        relay = stage.take_over(relay, language, &mut crowd)?;
-        if relay.who != (language.name.clone(), generation) {
+        let program = if generation % 2 == 0 { stage.to } else { stage.from };
+        relay = stage.take_over(relay, program, &mut crowd)?;
+        if relay.who != (program.language().to_string(), generation) {
             return Err(format!("{relay} is of generation {generation}").into());
         }
     }
@@ -267,13 +268,15 @@ fn back_and_forth(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     crowd.leave()
 }
 
-/// How many descriptors it has once it has closed what it is about to close.
+/// How many descriptors it has once it has closed what it is about to close: when their number has long been the same.
 fn settled_descriptors(relay: &Relay) -> Result<usize, Trouble> {
-    let mut last = 0;
+    let (mut last, mut looks) = (0, 0);
     until("the number of descriptors to stay the same", || {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
         let now = relay.descriptors()?;
-        Ok(std::mem::replace(&mut last, now) == now)
+        looks = if now == last { looks + 1 } else { 0 };
+        last = now;
+        Ok(looks == 8)
     })?;
     Ok(last)
 }

@@ -1,7 +1,7 @@
 //! The matrix: each language takes over from each other one (and from itself), with everything half-way through, and with
 //! every kind of death and stop in between.
 //!
-//! A language is one more `--relay NAME=PROGRAM` on the command line; the program speaks examples/relay/PROTOCOL.md. Every
+//! A language is one more `--relay NAME=PATH` on the command line; the program speaks examples/relay/PROTOCOL.md. Every
 //! pair and case is a test of its own: it runs relay processes and clients that check counters, checksums and each byte.
 
 mod cases;
@@ -12,19 +12,25 @@ mod crowd;
 #[path = "../../../examples/relay/verifier/src/mirror.rs"]
 mod mirror;
 mod process;
+// Relays are named as the demo names them.
+#[path = "../../../examples/relay/demo/src/program.rs"]
+mod program;
 mod stage;
+mod summary;
 
 use cases::{CASES, Case};
 use clap::Parser;
+use program::Program;
 use stage::Stage;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use summary::Summary;
 
-/// How long anything that must happen may take, on a machine that is busy with other things; longer is a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything that must happen may take, with a virtual machine to start and other things to do on the same cores;
+/// longer is a failure.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whatever ends a test early, in words.
 type Trouble = Box<dyn std::error::Error>;
@@ -33,41 +39,28 @@ type Trouble = Box<dyn std::error::Error>;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// A language, as name=program; each is tried against each
-    #[arg(long = "relay", value_parser = language, required = true)]
-    languages: Vec<Language>,
+    /// A relay, as NAME=PATH or "NAME=PATH ARGUMENT..."; NAME begins with what it says its language is (java-nio). Each is
+    /// tried against each
+    #[arg(long = "relay", value_name = "NAME=PATH", required = true)]
+    programs: Vec<Program>,
     /// Only this pair, as predecessor-successor (for instance rust-c); may be repeated
     #[arg(long = "pair")]
     pairs: Vec<String>,
     /// Only this case; may be repeated
     #[arg(long = "case")]
     cases: Vec<String>,
-    /// How many tests run at a time; they wait more than they work
-    #[arg(long, default_value_t = 4)]
-    jobs: usize,
+    /// How many tests run at a time [default: two for each core: they wait more than they work]
+    #[arg(long)]
+    jobs: Option<usize>,
     /// Only says what there is
     #[arg(long)]
     list: bool,
 }
 
-/// A row and a column of the matrix.
-#[derive(Debug, Clone)]
-pub struct Language {
-    /// As the relay itself tells it.
-    pub name: String,
-    /// The relay.
-    pub program: PathBuf,
-}
-
-fn language(text: &str) -> Result<Language, String> {
-    let (name, program) = text.split_once('=').ok_or("name=program is wanted")?;
-    Ok(Language { name: name.into(), program: program.into() })
-}
-
 /// One field of the matrix in one case.
 struct Test<'a> {
-    from: &'a Language,
-    to: &'a Language,
+    from: &'a Program,
+    to: &'a Program,
     case: &'a Case,
 }
 
@@ -84,31 +77,34 @@ fn main() -> ExitCode {
         tests.iter().for_each(|test| println!("{}-{} {}", test.from.name, test.to.name, test.case.name));
         return ExitCode::SUCCESS;
     }
-    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let screen = Mutex::new(());
+    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    let jobs = options.jobs.unwrap_or(2 * cores).clamp(1, tests.len());
+    let next = AtomicUsize::new(0);
+    let summary = Mutex::new(Summary::new(&options.programs));
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, tests.len()) {
+        for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let (report, ok) = run(test);
-                    failed.fetch_add(usize::from(!ok), Ordering::Relaxed);
-                    let _one_at_a_time = screen.lock();
+                    let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+                    summary.add(&test.from.name, &test.to.name, ok);
                     println!("{report}");
                 }
             });
         }
     });
-    let failed = failed.into_inner();
-    println!("{} passed, {failed} failed", tests.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{summary}");
+    if summary.all_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The tests that are asked for. Asking for what is not there is an error: nothing would pass as everything.
 fn tests(options: &Options) -> Result<Vec<Test<'_>>, String> {
     let is_wanted = |name: &str, wanted: &[String]| wanted.is_empty() || wanted.iter().any(|one| one == name);
+    program::check_names(&options.programs)?;
     let mut tests = Vec::new();
-    for from in &options.languages {
-        for to in &options.languages {
+    for from in &options.programs {
+        for to in &options.programs {
             let pair = format!("{}-{}", from.name, to.name);
             let cases = CASES.iter().filter(|case| is_wanted(case.name, &options.cases));
             if is_wanted(&pair, &options.pairs) {

@@ -1,6 +1,7 @@
 //! A relay process: started here, heard here, and ended here by its own pid, whatever happens.
 
-use crate::{Language, PATIENCE, Trouble};
+use crate::program::Program;
+use crate::{PATIENCE, Trouble};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -10,7 +11,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -32,16 +33,17 @@ pub struct Relay {
 
 impl Relay {
     /// Starts it, and waits until it has its listener. What it tells is kept in `log` too.
-    pub fn start(language: &Language, arguments: &[&str], log: &Path) -> Result<Relay, Trouble> {
+    pub fn start(program: &Program, arguments: &[&str], log: &Path) -> Result<Relay, Trouble> {
         let mut out = File::create(log)?;
-        writeln!(out, "$ {} {}", language.program.display(), arguments.join(" "))?;
-        let mut child = Command::new(&language.program)
-            .args(arguments)
+        let mut command = program.command();
+        command.args(arguments);
+        writeln!(out, "$ {command:?}")?;
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(out.try_clone()?)
             .spawn()
-            .map_err(|error| format!("{}: {error}", language.program.display()))?;
+            .map_err(|error| format!("{}: {error}", program.path.display()))?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("pipes were asked for".into());
         };
@@ -55,13 +57,11 @@ impl Relay {
                 }
             }
         });
-        let who = (language.name.clone(), 0);
+        let who = (program.language().to_string(), 0);
         let mut relay = Relay { who, address: String::new(), child, stdin, lines, heard: Vec::new() };
         let started = relay.wait_for("started")?;
-        relay.who = (text(&started, "language")?, number(&started, "generation")?);
-        if relay.who.0 != language.name {
-            return Err(format!("{} says it is {}", language.name, relay.who.0).into());
-        }
+        program.check_started(relay.child.id(), &started)?;
+        relay.who.1 = number(&started, "generation")?;
         relay.address = text(&relay.wait_for("listening")?, "address")?;
         Ok(relay)
     }

@@ -1,9 +1,10 @@
 //! Where one test plays: a directory of its own with the takeover socket, and what the relays told.
 
+use crate::Trouble;
 use crate::client::Client;
 use crate::crowd::Crowd;
 use crate::process::{Relay, number};
-use crate::{Language, Trouble};
+use crate::program::Program;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -12,23 +13,23 @@ const SHOWN: usize = 25;
 
 /// One test's place.
 pub struct Stage<'a> {
-    /// The first predecessor's language.
-    pub from: &'a Language,
-    /// The first successor's language.
-    pub to: &'a Language,
+    /// The first predecessor.
+    pub from: &'a Program,
+    /// The first successor.
+    pub to: &'a Program,
     directory: tempfile::TempDir,
     logs: Vec<PathBuf>,
 }
 
 impl<'a> Stage<'a> {
     /// An empty one.
-    pub fn new(from: &'a Language, to: &'a Language) -> Result<Stage<'a>, Trouble> {
+    pub fn new(from: &'a Program, to: &'a Program) -> Result<Stage<'a>, Trouble> {
         let directory = tempfile::Builder::new().prefix("zdt-matrix-").tempdir()?;
         Ok(Stage { from, to, directory, logs: Vec::new() })
     }
 
     /// Starts a relay, and waits until it has its listener.
-    pub fn start_only(&mut self, language: &Language, switches: &[&str]) -> Result<Relay, Trouble> {
+    pub fn start_only(&mut self, program: &Program, switches: &[&str]) -> Result<Relay, Trouble> {
         let socket = self.directory.path().join("takeover.sock");
         let socket = socket.to_str().ok_or("the directory for temporary files has a strange name")?;
         let mut arguments = vec!["--takeover", socket, "--listen", "tcp://127.0.0.1:0"];
@@ -37,27 +38,27 @@ impl<'a> Stage<'a> {
         arguments.extend(switches);
         let log = self.directory.path().join(format!("{}.log", self.logs.len()));
         self.logs.push(log.clone());
-        Relay::start(language, &arguments, &log)
+        Relay::start(program, &arguments, &log)
     }
 
     /// Starts a relay, and waits until it is ready.
-    pub fn start(&mut self, language: &Language, switches: &[&str]) -> Result<Relay, Trouble> {
-        let mut relay = self.start_only(language, switches)?;
+    pub fn start(&mut self, program: &Program, switches: &[&str]) -> Result<Relay, Trouble> {
+        let mut relay = self.start_only(program, switches)?;
         relay.wait_for("ready")?;
         Ok(relay)
     }
 
-    /// A whole takeover: a relay in `language` takes everything over from `old`, which ends, and nobody notices.
+    /// A whole takeover: a relay of `program` takes everything over from `old`, which ends, and nobody notices.
     pub fn take_over(
         &mut self,
         mut old: Relay,
-        language: &Language,
+        program: &Program,
         crowd: &mut Crowd,
     ) -> Result<Relay, Trouble> {
         // It may have told of an attempt before this one.
         old.forget();
         crowd.stir()?;
-        let mut new = self.start(language, &[])?;
+        let mut new = self.start(program, &[])?;
         crowd.murmur()?;
         let migrated = old.wait_for("migrated")?;
         let moved = number(&migrated, "moved")?;

@@ -53,15 +53,14 @@ impl Cast {
     }
 
     /// Starts a process whose stdout is JSON lines.
-    pub fn start(&mut self, who: Who, program: &Path, arguments: &[String]) -> Result<u32, Trouble> {
+    pub fn start(&mut self, who: Who, mut command: Command) -> Result<u32, Trouble> {
         let log = self.directory().join(format!("{who}.log"));
-        let mut child = Command::new(program)
-            .args(arguments)
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
             .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+            .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("pipes were asked for".into());
         };

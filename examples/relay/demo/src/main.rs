@@ -2,12 +2,20 @@
 //! connections busy. It fails if a single request does.
 
 mod cast;
+mod chart;
+mod console;
+mod footprint;
+mod machine;
+mod page;
+mod program;
 mod report;
 mod show;
 mod takeovers;
+mod walk;
 
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use program::Program;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,9 +23,10 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// A relay, as language=path; several of them take turns in this order
-    #[arg(long = "relay", value_parser = relay, required = true)]
-    relays: Vec<(String, PathBuf)>,
+    /// A relay, as NAME=PATH or "NAME=PATH ARGUMENT..."; NAME begins with what it says its language is (java-nio). Each
+    /// of several relays takes over from each other one in turn
+    #[arg(long = "relay", value_name = "NAME=PATH", required = true)]
+    relays: Vec<Program>,
     /// The verifier [default: relay-verifier, beside this program]
     #[arg(long)]
     verifier: Option<PathBuf>,
@@ -33,25 +42,27 @@ struct Options {
     /// Takeovers
     #[arg(long, default_value_t = 12)]
     takeovers: u64,
-    /// Where the report goes
+    /// With one relay: fail unless the last generation has as many descriptors and threads as the third
+    #[arg(long)]
+    steady: bool,
+    /// Where the report goes; as a page to look at it is beside this, with the ending .html
     #[arg(long, default_value = "build/demo/report.json")]
     report: PathBuf,
 }
 
-fn relay(text: &str) -> Result<(String, PathBuf), String> {
-    let (language, path) = text.split_once('=').ok_or("language=path is wanted")?;
-    Ok((language.into(), path.into()))
+impl Options {
+    fn check(&self) -> Result<(), Trouble> {
+        program::check_names(&self.relays)?;
+        if self.steady && (self.relays.len() > 1 || self.takeovers < 3) {
+            return Err("--steady wants one relay and at least three takeovers".into());
+        }
+        Ok(())
+    }
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let run = raise_descriptor_limit(options.connections + 2_000).and_then(|()| takeovers::run(&options));
-    let complaints = run.and_then(|report| {
-        report.write(&options.report)?;
-        println!("{}\n{}", report.table(), report.summary(&options.report));
-        Ok(report.complaints())
-    });
-    match complaints {
+    match run(&options) {
         Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
         Ok(complaints) => {
             complaints.iter().for_each(|complaint| eprintln!("relay-demo: {complaint}"));
@@ -62,6 +73,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the demo and writes its report. What is wrong with it.
+fn run(options: &Options) -> Result<Vec<String>, Trouble> {
+    options.check()?;
+    raise_descriptor_limit(options.connections + 2_000)?;
+    let report = takeovers::run(options)?;
+    let page = options.report.with_extension("html");
+    report.write(&options.report)?;
+    std::fs::write(&page, page::page(&report)?)?;
+    println!("{}\n{}", console::takeovers(&report), console::pairs(&report));
+    print!("{}", console::footprints(&report));
+    println!("{}", console::summary(&report, &options.report, &page));
+    Ok(report.complaints(options.steady))
 }
 
 /// Every process we start inherits the limit.

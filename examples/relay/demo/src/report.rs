@@ -1,8 +1,9 @@
-//! What came of it: a table to read, a file to keep.
+//! What came of it, and what is wrong with it.
 
 use crate::Trouble;
-use comfy_table::{CellAlignment, Table, presets};
-use serde::Serialize;
+use crate::footprint::Footprint;
+use crate::machine::Machine;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
 
@@ -11,9 +12,9 @@ use std::path::Path;
 pub struct Row {
     /// The generation that took over.
     pub generation: u64,
-    /// Language of the predecessor.
+    /// Name of the predecessor's program.
     pub from: String,
-    /// Language of the successor.
+    /// Name of the successor's.
     pub to: String,
     /// Process id of the predecessor.
     pub from_pid: u32,
@@ -27,6 +28,8 @@ pub struct Row {
     pub unread_bytes: u64,
     /// Bytes not written yet that moved with them.
     pub unsent_bytes: u64,
+    /// The application's own state that moved with them.
+    pub state_bytes: u64,
     /// From Drain until the last connection was settled.
     pub duration_ms: f64,
     /// The longest latency of half of the connections in that time was no longer than this.
@@ -35,15 +38,64 @@ pub struct Row {
     pub pause_p99_ms: f64,
     /// Of all of them.
     pub pause_max_ms: f64,
+    /// When the successor was told to be ready, on the timeline.
+    pub begin_ms: f64,
+    /// When all had moved and the successor had committed.
+    pub end_ms: f64,
+}
+
+/// A process that served.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Generation {
+    /// Its number, from 1.
+    pub generation: u64,
+    /// Name of its program.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// What runs it, as it tells; else its executable.
+    pub runtime: String,
+    /// What it held as soon as its predecessor was gone.
+    pub taken_over: Footprint,
+    /// What it held when it had served for a while, right before the next takeover.
+    pub served: Footprint,
+}
+
+/// All takeovers from one program by one other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Pair {
+    /// Name of the predecessors' program.
+    pub from: String,
+    /// Name of the successors'.
+    pub to: String,
+    /// How many there were.
+    pub takeovers: u64,
+    /// The longest pause that a client saw in any of them.
+    pub pause_max_ms: f64,
+}
+
+/// What happened in a short time, as the verifier saw it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Bin {
+    /// Requests whose replies were right.
+    pub requests: u64,
+    /// Connections that failed.
+    pub failed: u64,
+    /// Half of the latencies are no longer than this; nothing if there was none.
+    pub p50_ms: Option<f64>,
+    /// 99 in 100 are no longer than this.
+    pub p99_ms: Option<f64>,
+    /// The longest.
+    pub max_ms: Option<f64>,
 }
 
 /// The whole run.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Processes that served, one after the other.
-    pub generations: u64,
-    /// Their languages, in order of appearance.
-    pub languages: Vec<String>,
+    pub generations: Vec<Generation>,
+    /// Names of their programs, in order of appearance.
+    pub programs: Vec<String>,
     /// Long-lived connections.
     pub live_connections: u64,
     /// Short connections opened meanwhile.
@@ -61,16 +113,49 @@ pub struct Report {
     /// Latency of all requests that were read as fast as possible.
     pub latency: Value,
     /// The first failures in words.
-    pub failures: Value,
+    pub failures: Vec<String>,
     /// The takeovers.
     pub takeovers: Vec<Row>,
+    /// The same by pair of programs.
+    pub pairs: Vec<Pair>,
     /// Long-lived connections that the last generation served at the end.
     pub at_last_generation: u64,
+    /// The machine.
+    pub machine: Machine,
+    /// When every connection was up, on the timeline, which begins with the verifier.
+    pub ready_ms: f64,
+    /// When the verifier was told to stop.
+    pub stop_ms: f64,
+    /// How long each of the bins is.
+    pub bin_ms: f64,
+    /// The timeline.
+    pub bins: Vec<Bin>,
 }
 
 impl Report {
+    /// Adds a process that has served.
+    pub fn served(&mut self, generation: Generation) {
+        if !self.programs.contains(&generation.name) {
+            self.programs.push(generation.name.clone());
+        }
+        self.generations.push(generation);
+    }
+
+    /// Adds a takeover.
+    pub fn taken_over(&mut self, row: Row) {
+        let place = self.pairs.iter().position(|pair| pair.from == row.from && pair.to == row.to);
+        let place = place.unwrap_or_else(|| {
+            self.pairs.push(Pair { from: row.from.clone(), to: row.to.clone(), ..Pair::default() });
+            self.pairs.len() - 1
+        });
+        let pair = &mut self.pairs[place];
+        pair.takeovers += 1;
+        pair.pause_max_ms = pair.pause_max_ms.max(row.pause_max_ms);
+        self.takeovers.push(row);
+    }
+
     /// Takes over what the verifier reported.
-    pub fn verified(&mut self, line: &Value) {
+    pub fn verified(&mut self, line: &Value) -> Result<(), Trouble> {
         let count = |field: &str| line[field].as_u64().unwrap_or_default();
         self.live_connections = count("live_connections");
         self.new_connections = count("new_connections");
@@ -80,27 +165,37 @@ impl Report {
         self.timeout = count("timeout");
         self.out_of_order = count("out_of_order");
         self.latency = line["latency"].clone();
-        self.failures = line["failures"].clone();
-        self.at_last_generation =
-            line["final_generations"][self.generations.to_string()].as_u64().unwrap_or_default();
+        self.failures = Deserialize::deserialize(&line["failures"])?;
+        self.bin_ms = line["bin_ms"].as_f64().unwrap_or_default();
+        self.bins = Deserialize::deserialize(&line["bins"])?;
+        let last = self.generations.len().to_string();
+        self.at_last_generation = line["final_generations"][last].as_u64().unwrap_or_default();
+        Ok(())
     }
 
-    /// Everything that is not as promised; empty if all is well.
-    pub fn complaints(&self) -> Vec<String> {
+    /// What no client may ever see.
+    pub fn all_failures(&self) -> u64 {
+        self.failed + self.reset + self.timeout + self.out_of_order
+    }
+
+    /// Everything that is not as promised; empty if all is well. `steady`: nothing may pile up from generation to
+    /// generation either.
+    pub fn complaints(&self, steady: bool) -> Vec<String> {
         let mut complaints = Vec::new();
-        let wrong = [self.failed, self.reset, self.timeout, self.out_of_order];
-        if wrong != [0; 4] {
-            let [failed, reset, timeout, out_of_order] = wrong;
+        if self.all_failures() > 0 {
+            let Report { failed, reset, timeout, out_of_order, failures, .. } = self;
             complaints.push(format!(
-                "{failed} failed, {reset} reset, {timeout} timed out, {out_of_order} out of order: {}",
-                self.failures
+                "{failed} failed, {reset} reset, {timeout} timed out, {out_of_order} out of order{}: {}",
+                self.first_failure().unwrap_or_default(),
+                failures.join("; ")
             ));
         }
         for row in &self.takeovers {
             if row.moved < self.live_connections || row.returned > 0 {
-                let Row { generation, moved, returned, .. } = row;
-                complaints
-                    .push(format!("takeover by generation {generation}: {moved} moved, {returned} returned"));
+                let Row { generation, from, to, moved, returned, .. } = row;
+                complaints.push(format!(
+                    "takeover by generation {generation} ({from} -> {to}): {moved} moved, {returned} returned"
+                ));
             }
         }
         if self.at_last_generation != self.live_connections {
@@ -116,7 +211,40 @@ impl Report {
                 complaints.push(format!("no {what} bytes were carried: that is no test"));
             }
         }
+        if steady {
+            complaints.extend(self.unsteady());
+        }
         complaints
+    }
+
+    /// Where on the timeline the first failure was seen.
+    fn first_failure(&self) -> Option<String> {
+        let bin = self.bins.iter().position(|bin| bin.failed > 0)?;
+        let at = (bin + 1) as f64 * self.bin_ms;
+        let row = self.takeovers.iter().rfind(|row| row.begin_ms < at)?;
+        let Row { generation, from, to, begin_ms, .. } = row;
+        let since = (at - begin_ms) / 1000.0;
+        Some(format!(
+            ", the first within {since:.1} s of the beginning of the takeover by generation {generation} \
+             ({from} -> {to})"
+        ))
+    }
+
+    /// What the last generation holds must be what the third one held: the first has no predecessor, and the second none
+    /// that had one.
+    fn unsteady(&self) -> Option<String> {
+        let [_, _, third, .., last] = &self.generations[..] else {
+            return Some("three takeovers at least show whether something piles up".into());
+        };
+        let held = |generation: &Generation| (generation.served.fds, generation.served.threads);
+        let words = |generation: &Generation| {
+            let (fds, threads) = held(generation);
+            format!(
+                "generation {} ({}): {fds} fds, {threads} threads",
+                generation.generation, generation.name
+            )
+        };
+        (held(third) != held(last)).then(|| format!("{}; {}", words(third), words(last)))
     }
 
     /// Writes the file.
@@ -126,96 +254,45 @@ impl Report {
         }
         Ok(std::fs::write(path, serde_json::to_string_pretty(self)? + "\n")?)
     }
-
-    /// The takeovers as a table.
-    pub fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_header([
-            "takeover",
-            "from",
-            "to",
-            "moved",
-            "returned",
-            "unread B",
-            "unsent B",
-            "took ms",
-            "pause p50 ms",
-            "p99 ms",
-            "max ms",
-        ]);
-        for row in &self.takeovers {
-            table.add_row([
-                format!("{} -> {}", row.generation - 1, row.generation),
-                format!("{} {}", row.from, row.from_pid),
-                format!("{} {}", row.to, row.to_pid),
-                grouped(row.moved),
-                grouped(row.returned),
-                grouped(row.unread_bytes),
-                grouped(row.unsent_bytes),
-                format!("{:.1}", row.duration_ms),
-                format!("{:.1}", row.pause_p50_ms),
-                format!("{:.1}", row.pause_p99_ms),
-                format!("{:.1}", row.pause_max_ms),
-            ]);
-        }
-        for column in table.column_iter_mut().skip(3) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
-    }
-
-    /// The last lines.
-    pub fn summary(&self, path: &Path) -> String {
-        format!(
-            "{} requests on {} live and {} new connections over {} takeovers ({}): \
-             {} failed, {} reset, {} timed out, {} out of order\nreport: {}",
-            grouped(self.requests),
-            grouped(self.live_connections),
-            grouped(self.new_connections),
-            self.takeovers.len(),
-            self.languages.join(", "),
-            self.failed,
-            self.reset,
-            self.timeout,
-            self.out_of_order,
-            path.display()
-        )
-    }
-}
-
-/// A number with commas.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn good() -> Report {
-        let row = Row { generation: 2, moved: 20, unread_bytes: 1, unsent_bytes: 1, ..Row::default() };
-        Report {
-            generations: 2,
-            live_connections: 20,
-            at_last_generation: 20,
-            takeovers: vec![row],
-            ..Report::default()
+    /// A small run in which all is well.
+    pub fn good() -> Report {
+        let mut report = Report { live_connections: 20, at_last_generation: 20, ..Report::default() };
+        for generation in 1..=4 {
+            let name = ["c", "rust"][generation % 2].to_string();
+            if let Some(last) = report.generations.last().map(|last| last.name.clone()) {
+                report.taken_over(Row {
+                    generation: generation as u64,
+                    from: last,
+                    to: name.clone(),
+                    moved: 20,
+                    unread_bytes: 1,
+                    unsent_bytes: 1,
+                    pause_max_ms: 10.0 + generation as f64,
+                    begin_ms: 1_000.0 * generation as f64,
+                    end_ms: 1_000.0 * generation as f64 + 50.0,
+                    ..Row::default()
+                });
+            }
+            let served = Footprint { fds: 10, connections: 20, threads: 1, rss_kb: 2_000 };
+            let generation = generation as u64;
+            report.served(Generation { generation, name, served, ..Generation::default() });
         }
+        let bin = Bin { requests: 7, failed: 0, p50_ms: Some(0.1), p99_ms: Some(2.0), max_ms: Some(14.0) };
+        report.bins = vec![bin; 50];
+        (report.bin_ms, report.ready_ms, report.stop_ms) = (100.0, 500.0, 4_900.0);
+        report
     }
 
     #[test]
     fn a_good_run_gives_no_complaint_and_every_flaw_one() {
-        assert_eq!(good().complaints(), [""; 0]);
-        let flaws: [fn(&mut Report); 9] = [
+        assert_eq!(good().complaints(true), [""; 0]);
+        let flaws: [fn(&mut Report); 12] = [
             |report| report.failed = 1,
             |report| report.reset = 1,
             |report| report.timeout = 1,
@@ -223,18 +300,38 @@ mod tests {
             |report| report.takeovers[0].moved = 19,
             |report| report.takeovers[0].returned = 1,
             |report| report.at_last_generation = 19,
-            |report| report.takeovers[0].unread_bytes = 0,
-            |report| report.takeovers[0].unsent_bytes = 0,
+            |report| report.takeovers.iter_mut().for_each(|row| row.unread_bytes = 0),
+            |report| report.takeovers.iter_mut().for_each(|row| row.unsent_bytes = 0),
+            |report| report.generations[3].served.fds += 1,
+            |report| report.generations[3].served.threads += 1,
+            |report| report.generations.truncate(3),
         ];
         for (number, flaw) in flaws.iter().enumerate() {
             let mut report = good();
             flaw(&mut report);
-            assert_eq!(report.complaints().len(), 1, "flaw {number}");
+            assert_eq!(report.complaints(true).len(), 1, "flaw {number}");
+            assert_eq!(report.complaints(false).len(), usize::from(number < 9), "flaw {number}");
         }
     }
 
     #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    fn a_failure_names_the_takeover_in_which_it_was_seen() {
+        let mut report = good();
+        report.failed = 1;
+        report.bins[31].failed = 1;
+        let complaint = report.complaints(false).remove(0);
+        assert!(complaint.contains("takeover by generation 3 (c -> rust)"), "{complaint}");
+        assert!(complaint.contains("within 0.2 s"), "{complaint}");
+    }
+
+    #[test]
+    fn a_pair_has_the_longest_pause_of_its_takeovers() {
+        let pair = |from: &str, to: &str, takeovers, pause_max_ms| Pair {
+            from: from.into(),
+            to: to.into(),
+            takeovers,
+            pause_max_ms,
+        };
+        assert_eq!(good().pairs, [pair("rust", "c", 2, 14.0), pair("c", "rust", 1, 13.0)]);
     }
 }

@@ -1,6 +1,7 @@
 //! What one sees while it runs: bars on a terminal, plain lines elsewhere.
 
-use crate::report::{Row, grouped};
+use crate::console::grouped;
+use crate::report::Row;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use std::io::IsTerminal;

@@ -46,7 +46,7 @@ enum Timer {
 pub fn run(options: &Options) -> std::io::Result<bool> {
     let mut engine = Engine::new(options)?;
     engine.run()?;
-    print(&engine.tally.report());
+    print(&engine.tally.report(Instant::now()));
     Ok(engine.tally.totals.clean() && engine.greeted == options.connections)
 }
 
@@ -91,7 +91,7 @@ impl<'a> Engine<'a> {
             commands,
             clients: HashMap::new(),
             timers,
-            tally: Tally::new(),
+            tally: Tally::new(now),
             load: Load::new(options.seed),
             buffer: vec![0; 256 << 10],
             next: 0,
@@ -228,7 +228,8 @@ impl<'a> Engine<'a> {
                 self.clients.insert(token, client);
             }
             Err(error) => {
-                self.tally.failed(&name, &Failure { kind: Kind::Failed, what: format!("connect: {error}") });
+                let failure = Failure { kind: Kind::Failed, what: format!("connect: {error}") };
+                self.tally.failed(&name, &failure, now);
             }
         }
     }
@@ -254,7 +255,7 @@ impl<'a> Engine<'a> {
             }
         }
         if let Err(failure) = state {
-            self.tally.failed(&client.name, &failure);
+            self.tally.failed(&client.name, &failure, now);
             self.forget(token);
         } else if ended {
             self.forget(token);
@@ -273,7 +274,7 @@ impl<'a> Engine<'a> {
             self.greeted += 1;
             self.tally.totals.live_connections += 1;
             if self.greeted == self.options.connections {
-                print(&Line::Ready(&self.tally.totals));
+                print(&self.tally.ready(now));
                 if self.options.new_per_second > 0.0 {
                     self.at(now, Timer::OpenShort);
                 }
@@ -315,7 +316,7 @@ impl<'a> Engine<'a> {
             .collect();
         for (token, failure) in overdue {
             if let Some(client) = self.clients.get(&token) {
-                self.tally.failed(&client.name, &failure);
+                self.tally.failed(&client.name, &failure, now);
             }
             self.forget(token);
         }

@@ -1,12 +1,13 @@
 //! Keeps connections to a relay busy and checks every byte that comes back. It never retries: what fails is counted.
 //!
-//! It takes commands on stdin and prints JSON lines on stdout; see [`engine`] and [`tally`] for their forms.
+//! It takes commands on stdin and prints JSON lines on stdout; see [`engine`], [`tally`] and [`timeline`] for their forms.
 
 mod client;
 mod engine;
 mod load;
 mod mirror;
 mod tally;
+mod timeline;
 
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -1,6 +1,7 @@
 //! What was counted: totals, latency, failures, and the pauses in the window of one takeover.
 
 use crate::mirror::{Answer, Failure, Kind};
+use crate::timeline::{BIN, Bin, Timeline};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -50,7 +51,13 @@ pub struct Latency {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line<'a> {
     /// Every long-lived connection was greeted.
-    Ready(&'a Totals),
+    Ready {
+        /// The totals.
+        #[serde(flatten)]
+        totals: &'a Totals,
+        /// Milliseconds since the start, where the first bin of the report begins.
+        elapsed_ms: f64,
+    },
     /// Every 200 ms.
     Totals(&'a Totals),
     /// A window has begun.
@@ -73,6 +80,10 @@ pub enum Line<'a> {
         final_generations: &'a BTreeMap<u64, u64>,
         /// The first failures in words.
         failures: &'a [String],
+        /// How long each of the bins is, in milliseconds.
+        bin_ms: u64,
+        /// What happened when.
+        bins: &'a [Bin],
     },
 }
 
@@ -111,11 +122,12 @@ pub struct Tally {
     final_generations: BTreeMap<u64, u64>,
     failures: Vec<String>,
     window: Option<Window>,
+    timeline: Timeline,
 }
 
 impl Tally {
     /// Nothing counted yet.
-    pub fn new() -> Tally {
+    pub fn new(now: Instant) -> Tally {
         // Three digits up to ten minutes in microseconds: constants that hdrhistogram takes.
         let latency = Histogram::new_with_max(600_000_000, 3).expect("valid bounds");
         Tally {
@@ -125,12 +137,14 @@ impl Tally {
             final_generations: BTreeMap::new(),
             failures: Vec::new(),
             window: None,
+            timeline: Timeline::new(now),
         }
     }
 
     /// A reply was right.
     pub fn answered(&mut self, connection: usize, answer: &Answer, now: Instant) {
         self.totals.requests += 1;
+        self.timeline.answered(answer.latency, now);
         if let Some((language, _)) = &answer.who {
             *self.answered_by.entry(language.clone()).or_default() += 1;
         }
@@ -146,7 +160,8 @@ impl Tally {
     }
 
     /// A connection failed.
-    pub fn failed(&mut self, name: &str, failure: &Failure) {
+    pub fn failed(&mut self, name: &str, failure: &Failure, now: Instant) {
+        self.timeline.failed(now);
         *match failure.kind {
             Kind::Failed => &mut self.totals.failed,
             Kind::Reset => &mut self.totals.reset,
@@ -205,8 +220,13 @@ impl Tally {
         })
     }
 
+    /// Every long-lived connection is up.
+    pub fn ready(&self, now: Instant) -> Line<'_> {
+        Line::Ready { totals: &self.totals, elapsed_ms: self.timeline.elapsed_ms(now) }
+    }
+
     /// The last line.
-    pub fn report(&self) -> Line<'_> {
+    pub fn report(&mut self, now: Instant) -> Line<'_> {
         let at = |quantile: f64| self.latency.value_at_quantile(quantile) as f64 / 1000.0;
         Line::Report {
             totals: &self.totals,
@@ -220,6 +240,8 @@ impl Tally {
             answered_by: &self.answered_by,
             final_generations: &self.final_generations,
             failures: &self.failures,
+            bin_ms: BIN.as_millis() as u64,
+            bins: self.timeline.end(now),
         }
     }
 }
@@ -234,8 +256,8 @@ mod tests {
 
     #[test]
     fn a_window_has_the_longest_request_of_each_connection_that_overlapped_it() {
-        let mut tally = Tally::new();
         let start = Instant::now();
+        let mut tally = Tally::new(start);
         let at = |millis: u64| start + Duration::from_millis(millis);
         let answer = |tally: &mut Tally, connection, asked, answered| {
             let latency = Some(at(answered) - at(asked));

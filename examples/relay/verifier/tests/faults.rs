@@ -103,6 +103,10 @@ fn run(fault: Fault) -> [u64; 4] {
     let kinds = ["failed", "reset", "timeout", "out_of_order"].map(|kind| report[kind].as_u64().unwrap());
     assert_eq!(verifier.wait().unwrap().success(), kinds == [0; 4], "{report}");
     assert!(report["requests"].as_u64().unwrap() > 200, "{report}");
+    let bins = report["bins"].as_array().unwrap();
+    let sum = |field: &str| bins.iter().map(|bin| bin[field].as_u64().unwrap()).sum::<u64>();
+    let counted = (report["requests"].as_u64().unwrap(), kinds.iter().sum());
+    assert_eq!((sum("requests"), sum("failed")), counted, "all of it is in the bins: {report}");
     assert!(report["new_connections"].as_u64().unwrap() > 20, "{report}");
     let checked: u64 =
         report["final_generations"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
