@@ -192,3 +192,18 @@ fn a_gate_waits_for_what_is_in_flight() {
     gate.open();
     assert!(gate.enter().is_some());
 }
+
+#[test]
+fn a_duration_of_for_ever_is_one() {
+    let place = Place::new("for-ever");
+    let ever = Duration::MAX;
+    let mut config = quick();
+    (config.handshake, config.ready, config.commit) = (ever, ever, ever);
+    (config.drain, config.probation, config.hang) = (ever, ever, ever);
+    let takeover = Takeover::open(place.socket(), config).unwrap();
+    takeover.ready().unwrap();
+    takeover.drain().unwrap();
+    assert!(matches!(takeover.next_event(Some(ever)), Ok(Some(Event::Drain { successor: None, .. }))));
+    takeover.migrated_all().unwrap();
+    assert!(matches!(takeover.next_event(Some(ever)), Ok(Some(Event::Done { left: 0 }))));
+}

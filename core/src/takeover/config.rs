@@ -46,6 +46,25 @@ pub struct Reads {
     pub versions: Vec<u32>,
 }
 
+/// A century: whoever says more means for ever, and adding it to a clock does not overflow.
+pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 86400);
+
+impl Config {
+    /// The same, with no duration over [`LONGEST`].
+    pub(super) fn within_reason(mut self) -> Config {
+        let durations = [
+            &mut self.handshake,
+            &mut self.ready,
+            &mut self.commit,
+            &mut self.drain,
+            &mut self.probation,
+            &mut self.hang,
+        ];
+        durations.into_iter().for_each(|duration| *duration = (*duration).min(LONGEST));
+        self
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {

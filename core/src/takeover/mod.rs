@@ -32,6 +32,7 @@ mod successor;
 mod tests;
 mod upper;
 
+use config::LONGEST;
 pub use config::{Config, Reads};
 pub use event::{Event, Peer, Returned};
 pub use offer::Offer;
@@ -97,6 +98,7 @@ impl Takeover {
     /// too few descriptors for what is coming. `ListenerMismatch`: what came is not what it was said to be.
     /// `SignalNotBlocked`, `Unsupported`, `System`. After an error nothing has changed: who served goes on serving.
     pub fn open(path: impl AsRef<Path>, config: Config) -> Result<Takeover> {
+        let config = config.within_reason();
         let deadline = Instant::now() + config.handshake;
         let mut wrong_process = None;
         loop {
@@ -408,7 +410,7 @@ impl Inner {
             let left = match (timeout, until) {
                 (None, _) => None,
                 (Some(timeout), None) => {
-                    until = Some(Instant::now() + timeout);
+                    until = Some(Instant::now() + timeout.min(LONGEST));
                     Some(timeout)
                 }
                 (Some(_), Some(until)) => Some(until.saturating_duration_since(Instant::now())),

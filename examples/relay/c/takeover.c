@@ -326,7 +326,8 @@ void takeover_start(struct takeover *takeover, struct relay *relay, const struct
     if (zdt_open(options->takeover, &config, &takeover->zdt, &err) < 0)
         give_up("open", err);
     uint64_t generation = zdt_generation(takeover->zdt);
-    tell("started", ", \"pid\": %d, \"language\": \"c\", \"generation\": %" PRIu64, (int)getpid(), generation);
+    tell("started", ", \"pid\": %d, \"language\": \"c\", \"runtime\": \"C, epoll\", \"generation\": %" PRIu64, (int)getpid(),
+         generation);
 
     bool inherited = inherits(takeover->zdt, "relay");
     int listener = zdt_listener(takeover->zdt, "relay", options->listen, NULL, &err);

@@ -70,7 +70,11 @@ fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
 
     let takeover = Takeover::open(&options.takeover, config)?;
     let generation = takeover.generation();
-    tell("started", json!({"pid": std::process::id(), "language": "rust", "generation": generation}));
+    let pid = std::process::id();
+    tell(
+        "started",
+        json!({"pid": pid, "language": "rust", "runtime": "Rust, mio", "generation": generation}),
+    );
     let listener = std::net::TcpListener::from(takeover.listener("relay", &options.listen)?);
     let inherited = takeover.predecessor().is_some();
     tell("listening", json!({"address": listener.local_addr()?.to_string(), "inherited": inherited}));
