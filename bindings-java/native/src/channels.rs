@@ -1,0 +1,131 @@
+//! java.nio's channels from descriptors, and Netty's protected methods: what Java code cannot reach, JNI can.
+
+use crate::edge::{Failure, Result};
+use jni::errors::Error as JniError;
+use jni::objects::{JClass, JObject};
+use jni::signature::MethodSignature;
+use jni::strings::JNIStr;
+use jni::sys::jint;
+use jni::{Env, bind_java_type, jni_sig, jni_str};
+use zdt::{Error, ErrorKind};
+
+bind_java_type! {
+    SelectorProvider => java.nio.channels.spi.SelectorProvider,
+    methods { static fn provider() -> java.nio.channels.spi.SelectorProvider },
+}
+
+bind_java_type! {
+    IoUtil => sun.nio.ch.IOUtil,
+    methods { static fn new_fd { sig = (number: jint) -> java.io.FileDescriptor, name = "newFD" } },
+}
+
+bind_java_type! {
+    SocketChannelImpl => sun.nio.ch.SocketChannelImpl,
+    constructors {
+        fn new(
+            provider: java.nio.channels.spi.SelectorProvider, family: java.net.ProtocolFamily,
+            descriptor: java.io.FileDescriptor, remote: java.net.SocketAddress
+        ),
+    },
+}
+
+bind_java_type! {
+    ServerSocketChannelImpl => sun.nio.ch.ServerSocketChannelImpl,
+    constructors {
+        fn new(
+            provider: java.nio.channels.spi.SelectorProvider, family: java.net.ProtocolFamily,
+            descriptor: java.io.FileDescriptor, bound: jboolean
+        ),
+    },
+}
+
+bind_java_type! {
+    SelChImpl => sun.nio.ch.SelChImpl,
+    methods { fn get_fd_val { sig = () -> jint, name = "getFDVal" } },
+}
+
+/// A channel that owns the descriptor; after an error it is still the caller's.
+pub fn socket_channel<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    number: jint,
+    family: JObject<'local>,
+    remote: JObject<'local>,
+) -> Result<JObject<'local>> {
+    let channel = known(env, |env| {
+        let (provider, descriptor) = (SelectorProvider::provider(env)?, IoUtil::new_fd(env, number)?);
+        SocketChannelImpl::new(env, provider, family, descriptor, remote)
+    })?;
+    Ok(channel.into())
+}
+
+pub fn server_socket_channel<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    number: jint,
+    family: JObject<'local>,
+) -> Result<JObject<'local>> {
+    let channel: JObject = known(env, |env| {
+        let (provider, descriptor) = (SelectorProvider::provider(env)?, IoUtil::new_fd(env, number)?);
+        ServerSocketChannelImpl::new(env, provider, &family, descriptor, true)
+    })?
+    .into();
+    // The constructor takes every socket for one of IPv6 where there is IPv6: options of accepted ones fail on one of
+    // IPv4. What a JDK does not let us put right we leave: accepting works all the same.
+    let sig = jni_sig!(java.net.ProtocolFamily);
+    if env.set_field(&channel, jni_str!("family"), sig, (&family).into()).is_err() {
+        env.exception_clear();
+    }
+    Ok(channel)
+}
+
+pub fn descriptor_of<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    channel: JObject<'local>,
+) -> Result<jint> {
+    known(env, |env| env.cast_local::<SelChImpl>(channel)?.get_fd_val(env))
+}
+
+pub fn internal_buffer<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    decoder: JObject<'local>,
+) -> Result<JObject<'local>> {
+    protected(env, &decoder, jni_str!("internalBuffer"), &jni_sig!(() -> io.netty.buffer.ByteBuf))
+}
+
+pub fn java_channel<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    channel: JObject<'local>,
+) -> Result<JObject<'local>> {
+    protected(env, &channel, jni_str!("javaChannel"), &jni_sig!(() -> java.nio.channels.SelectableChannel))
+}
+
+fn protected<'local>(
+    env: &mut Env<'local>,
+    of: &JObject<'local>,
+    name: &JNIStr,
+    sig: &MethodSignature<'_, '_>,
+) -> Result<JObject<'local>> {
+    known(env, |env| env.call_method(of, name, sig, &[])?.l())
+}
+
+/// What JNI does not find in this JVM, or this Netty, is an error that says what it is.
+fn known<'local, T>(
+    env: &mut Env<'local>,
+    call: impl FnOnce(&mut Env<'local>) -> jni::errors::Result<T>,
+) -> Result<T> {
+    call(env).map_err(|error| match error {
+        JniError::NoClassDefFound { .. }
+        | JniError::ClassNotFound { .. }
+        | JniError::MethodNotFound { .. }
+        | JniError::NoSuchMethod(_)
+        | JniError::WrongObjectType => {
+            env.exception_clear();
+            Error::new(ErrorKind::Unsupported, error.to_string(), "").into()
+        }
+        other => Failure::Jni(other),
+    })
+}

@@ -1,0 +1,104 @@
+package io.libzdt;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What happened: {@link Takeover#nextEvent} gives the events in order.
+ *
+ * <p>{@link Drain} to {@link Relieved} are told to a predecessor, {@link Offer}, {@link Committed} and {@link Aborted} to
+ * a successor, {@link Done} to whoever drained.
+ */
+public sealed interface Event
+        permits Offer,
+                Event.Drain,
+                Event.Settled,
+                Event.Returned,
+                Event.Room,
+                Event.Committed,
+                Event.Resume,
+                Event.Accept,
+                Event.Relieved,
+                Event.Aborted,
+                Event.Done {
+
+    /**
+     * Stop accepting. With a successor: freeze and migrate what there is, then {@link Takeover#migratedAll}. Without one
+     * (a signal, or {@link Takeover#drain}): finish what is in flight, then {@code migratedAll}.
+     *
+     * <p>Any call of {@code nextEvent}, {@code migrate} or {@code migratedAll} from here on says that accepting has stopped.
+     *
+     * @param successor who is ready to take the connections; nothing where nobody is
+     * @param deadline how long from now until what is left is taken back and {@link Done} follows
+     * @param reads which connections the successor can read; empty: it did not say, offer everything
+     */
+    record Drain(Optional<Peer> successor, Duration deadline, List<Reads> reads) implements Event {}
+
+    /**
+     * (predecessor) The connection was adopted over there: let go of it, that is out of the selector first, then close
+     * without shutdown ({@link Descriptors#letGo}).
+     *
+     * @param id what {@link Frozen#id} said
+     */
+    record Settled(long id) implements Event {}
+
+    /**
+     * (predecessor) The connection is ours as it was: thaw the same objects.
+     *
+     * @param connection what was offered
+     * @param why why it returned
+     */
+    record Returned(Frozen connection, Reason why) implements Event {
+        /** Why a connection returned. */
+        public enum Reason {
+            /** The successor refused it. */
+            REFUSED,
+            /** It was taken back: the successor is gone, hangs, or the deadline came. */
+            TAKEN_BACK
+        }
+    }
+
+    /** (predecessor) {@link Takeover#migrate} takes more. */
+    record Room() implements Event {}
+
+    /**
+     * (successor) We are the owner now.
+     *
+     * @param generation our generation: the predecessor's plus one
+     */
+    record Committed(long generation) implements Event {}
+
+    /**
+     * (predecessor) The attempt is off, or the successor died: accept again. Everything that is not settled has returned
+     * before; the next successor brings the next {@link Drain}.
+     *
+     * @param cause why
+     */
+    record Resume(ZdtException cause) implements Event {}
+
+    /**
+     * (predecessor) The successor owns the service but leaves the queue of a listener unserved: accept from it too.
+     * Connections accepted this way are served here to their end.
+     *
+     * @param cause who hangs
+     */
+    record Accept(ZdtException cause) implements Event {}
+
+    /** (predecessor) For good, nobody will resume here: close the listeners, finish what is left. */
+    record Relieved() implements Event {}
+
+    /**
+     * (successor) The attempt is off: close the listeners, finish what was adopted, exit.
+     *
+     * @param cause why
+     */
+    record Aborted(ZdtException cause) implements Event {}
+
+    /**
+     * Libzdt has nothing left to do here: finish the connections that are left, if there are any, and exit.
+     *
+     * @param left how many offers had to be taken back because the drain deadline came; they returned before this event
+     */
+    record Done(long left) implements Event {}
+}

@@ -1,0 +1,85 @@
+package io.libzdt;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/** What native code makes: it calls these, so that only their signatures are written twice. */
+final class Made {
+    private Made() {}
+
+    /** Has every class loaded that an event or an error needs: later there may be no descriptor left to load it with. */
+    static void prepare() {
+        for (ErrorKind kind : ErrorKind.values()) {
+            fault(kind.number(), "", "", 0, 0).thrown();
+        }
+        Fault none = Fault.of(ErrorKind.INTERNAL, "", "");
+        drain(new Peer(0, "", "", 0), 0, new Reads[] {new Reads("", 0)});
+        settled(0);
+        room();
+        committed(0);
+        resume(Fault.of(ErrorKind.INTERNAL, "", ""));
+        accept(Fault.of(ErrorKind.INTERNAL, "", ""));
+        relieved();
+        aborted(Fault.of(ErrorKind.INTERNAL, "", ""));
+        done(0);
+        Parcel parcel = Frozen.of(0, 0, "").parcel();
+        returned(parcel, true);
+        new Adopted(parcel);
+        // An offer that is on no list is refused in vain.
+        ((Offer) offer(0, parcel)).close();
+    }
+
+    static Event offer(long key, Parcel parcel) {
+        return new Offer(key, parcel);
+    }
+
+    static Event drain(Peer successor, long nanos, Reads[] reads) {
+        return new Event.Drain(Optional.ofNullable(successor), Duration.ofNanos(nanos), List.of(reads));
+    }
+
+    static Event settled(long id) {
+        return new Event.Settled(id);
+    }
+
+    static Event returned(Parcel parcel, boolean refused) {
+        return new Event.Returned(
+                Frozen.of(parcel), refused ? Event.Returned.Reason.REFUSED : Event.Returned.Reason.TAKEN_BACK);
+    }
+
+    static Event room() {
+        return new Event.Room();
+    }
+
+    static Event committed(long generation) {
+        return new Event.Committed(generation);
+    }
+
+    static Event resume(Fault cause) {
+        return new Event.Resume(cause.told());
+    }
+
+    static Event accept(Fault cause) {
+        return new Event.Accept(cause.told());
+    }
+
+    static Event relieved() {
+        return new Event.Relieved();
+    }
+
+    static Event aborted(Fault cause) {
+        return new Event.Aborted(cause.told());
+    }
+
+    static Event done(long left) {
+        return new Event.Done(left);
+    }
+
+    static Fault fault(int number, String what, String state, int errno, int pid) {
+        return new Fault(ErrorKind.of(number).orElse(ErrorKind.INTERNAL), what, state, errno, pid);
+    }
+
+    static Throwable thrown(Fault fault) {
+        return fault.thrown();
+    }
+}

@@ -1,0 +1,46 @@
+package io.libzdt.internal;
+
+import io.libzdt.Descriptors;
+import io.libzdt.ZdtException;
+import java.nio.channels.SelectableChannel;
+
+/**
+ * Protected methods of Netty that a migration needs, reached through native code. For the module {@code io.libzdt.netty}
+ * alone; nothing here is part of the face.
+ */
+public final class NettyInternals {
+    static {
+        NativeLibrary.load();
+    }
+
+    private NettyInternals() {}
+
+    /**
+     * What a decoder has read and not decoded: the same buffer, not a copy.
+     *
+     * @param decoder an {@code io.netty.handler.codec.ByteToMessageDecoder}
+     * @return its {@code ByteBuf}
+     * @throws ZdtException {@code UNSUPPORTED}: this Netty has no such method
+     */
+    public static native Object internalBuffer(Object decoder) throws ZdtException;
+
+    /**
+     * The descriptor of a channel of Netty's NIO transport.
+     *
+     * @param channel an {@code io.netty.channel.nio.AbstractNioChannel}
+     * @return its descriptor, which stays the channel's
+     * @throws ZdtException {@code UNSUPPORTED}: this Netty, or this JVM, has no such method
+     */
+    public static int descriptor(Object channel) throws ZdtException {
+        return Descriptors.of((SelectableChannel) javaChannel(channel));
+    }
+
+    /**
+     * The java.nio channel of a channel of Netty's NIO transport.
+     *
+     * @param channel an {@code io.netty.channel.nio.AbstractNioChannel}
+     * @return its {@code SelectableChannel}
+     * @throws ZdtException {@code UNSUPPORTED}: this Netty has no such method
+     */
+    public static native Object javaChannel(Object channel) throws ZdtException;
+}

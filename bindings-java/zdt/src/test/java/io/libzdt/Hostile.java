@@ -1,0 +1,42 @@
+package io.libzdt;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Assumptions;
+
+/** A predecessor that does everything wrong (tests/hostile), as a process of its own. */
+record Hostile(Process process) implements AutoCloseable {
+    private static final int SKIPPED = 77;
+
+    static Hostile start(String kind, Place place) throws Exception {
+        String program = System.getenv("ZDT_HOSTILE");
+        assertNotNull(program, "cargo build --package zdt-hostile, and name the program in ZDT_HOSTILE");
+        Process process = new ProcessBuilder(program, kind, place.socket().toString())
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        BufferedReader said = process.inputReader(StandardCharsets.UTF_8);
+        if (!"listening".equals(said.readLine())) {
+            int code = process.waitFor();
+            Assumptions.assumeTrue(code != SKIPPED, "only root can become another user");
+            throw new AssertionError("zdt-hostile ended with " + code);
+        }
+        return new Hostile(process);
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /** It ends when its input is closed. */
+    @Override
+    public void close() throws IOException {
+        process.getOutputStream().close();
+        process.onExit().orTimeout(Place.PATIENCE.toSeconds(), TimeUnit.SECONDS).join();
+        assertEquals(0, process.exitValue());
+    }
+}

@@ -1,0 +1,180 @@
+package io.libzdt;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.libzdt.loading.Program;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.stream.Stream;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledForJreRange;
+import org.junit.jupiter.api.condition.JRE;
+
+/** How the native part is found and loaded, in JVMs of its own; none of them is given anything that opens a module. */
+class LoadingTest {
+    private static final String PROGRAM = Program.class.getName();
+
+    record Ran(int code, String output) {}
+
+    private Place place;
+
+    @BeforeEach
+    void begin() throws Exception {
+        place = Place.fresh();
+    }
+
+    @AfterEach
+    void end() throws Exception {
+        place.close();
+    }
+
+    private Ran run(String... options) throws IOException, InterruptedException {
+        return runs(java(options));
+    }
+
+    private String[] java(String... options) {
+        return in(jvm(options), "-cp", System.getProperty("java.class.path"), PROGRAM, socket());
+    }
+
+    private String[] jvm(String... options) {
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        return in(new String[] {java, "-Djava.io.tmpdir=" + place.directory()}, options);
+    }
+
+    private String socket() {
+        return place.socket().toString();
+    }
+
+    private static Ran runs(String... command) throws IOException, InterruptedException {
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        return new Ran(process.waitFor(), output);
+    }
+
+    private static Path built() throws IOException {
+        try (Stream<Path> all = Files.list(
+                Path.of(LoadingTest.class.getResource("/META-INF/native").getPath()))) {
+            return all.filter(path -> path.toString().endsWith("-gnu.so")
+                            || path.toString().endsWith("-musl.so"))
+                    .findFirst()
+                    .orElseThrow();
+        }
+    }
+
+    @Test
+    void it_is_unpacked_loaded_and_gone_again() throws Exception {
+        Ran ran = run();
+        assertEquals(0, ran.code, ran.output);
+        assertTrue(ran.output.contains("left behind: []"), ran.output);
+        assertTrue(ran.output.contains("java.nio works"), ran.output);
+    }
+
+    @Test
+    void as_a_module_it_works_the_same() throws Exception {
+        String[] path = {"-p", home(Takeover.class), "--add-modules", "io.libzdt", "-cp", home(LoadingTest.class)};
+        Ran ran = runs(in(jvm(path), PROGRAM, socket()));
+        assertEquals(0, ran.code, ran.output);
+        assertTrue(ran.output.contains("in module io.libzdt"), ran.output);
+        assertTrue(ran.output.contains("java.nio works"), ran.output);
+    }
+
+    private static String home(Class<?> of) throws Exception {
+        return Path.of(of.getProtectionDomain().getCodeSource().getLocation().toURI())
+                .toString();
+    }
+
+    @Test
+    void a_file_that_is_named_is_loaded_instead() throws Exception {
+        Ran ran = run("-Dzdt.native.path=" + built());
+        assertEquals(0, ran.code, ran.output);
+        Ran wrong = run("-Dzdt.native.path=/nowhere/libzdt_jni.so");
+        assertTrue(wrong.output.contains("loading -Dzdt.native.path=/nowhere/libzdt_jni.so: "), wrong.output);
+    }
+
+    @Test
+    void a_machine_without_a_native_part_is_told_what_was_looked_for() throws Exception {
+        Ran ran = run("-Dos.arch=sparc");
+        assertTrue(ran.code != 0, ran.output);
+        assertTrue(ran.output.contains("/META-INF/native/libzdt_jni-0.1.0-linux-sparc-"), ran.output);
+    }
+
+    @Test
+    void a_directory_that_cannot_be_used_is_named() throws Exception {
+        Ran ran = run("-Dzdt.native.workdir=/nowhere/at/all");
+        assertTrue(ran.code != 0, ran.output);
+        assertTrue(ran.output.contains("/nowhere/at/all"), ran.output);
+        assertTrue(ran.output.contains("-Dzdt.native.workdir=DIRECTORY"), ran.output);
+    }
+
+    @Test
+    void a_directory_that_is_mounted_noexec_is_named() throws Exception {
+        Path noexec = Files.createDirectory(place.directory().resolve("noexec"));
+        String[] mounted = {
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            "mount -t tmpfs -o noexec tmpfs \"$0\" && exec \"$@\"",
+            noexec.toString()
+        };
+        assumeTrue(runs(in(mounted, "true")).code == 0, "no mounts of our own here");
+        Ran ran = runs(in(mounted, java("-Dzdt.native.workdir=" + noexec)));
+        assertTrue(ran.code != 0, ran.output);
+        assertTrue(ran.output.contains("is its file system mounted noexec?"), ran.output);
+    }
+
+    private static String[] in(String[] place, String... command) {
+        return Stream.of(place, command).flatMap(Arrays::stream).toArray(String[]::new);
+    }
+
+    /** A JDK whose insides changed: here one whose IOUtil has lost what we call. */
+    @Test
+    void on_an_unknown_jdk_descriptors_work_and_channels_say_what_is_missing() throws Exception {
+        Path source = place.directory().resolve("IOUtil.java");
+        Files.writeString(source, "package sun.nio.ch; public class IOUtil {}");
+        Path patch = place.directory().resolve("patch");
+        int compiled = ToolProvider.getSystemJavaCompiler()
+                .run(
+                        null,
+                        null,
+                        null,
+                        "--patch-module",
+                        "java.base=" + place.directory(),
+                        "-d",
+                        patch.toString(),
+                        source.toString());
+        assertEquals(0, compiled);
+        // Named, since unpacking a file takes an IOUtil that works.
+        Ran ran = run("--patch-module", "java.base=" + patch, "-Dzdt.native.path=" + built());
+        assertTrue(ran.code != 0, ran.output);
+        assertTrue(ran.output.contains("descriptors work"), ran.output);
+        assertTrue(ran.output.contains("unsupported (205): java " + System.getProperty("java.version")), ran.output);
+        assertTrue(ran.output.contains("newFD"), ran.output);
+        assertTrue(ran.output.contains("Netty's epoll transport"), ran.output);
+    }
+
+    /** JEP 472: so far a warning; what is to become the default is clear about what to do. */
+    @Test
+    @EnabledForJreRange(min = JRE.JAVA_24)
+    void native_access_that_is_not_enabled_is_a_warning_and_if_denied_a_clear_error() throws Exception {
+        Ran warned = run();
+        assertEquals(0, warned.code, warned.output);
+        assertTrue(warned.output.contains("WARNING: Use --enable-native-access=ALL-UNNAMED"), warned.output);
+        Ran enabled = run("--enable-native-access=ALL-UNNAMED");
+        assertFalse(enabled.output.contains("WARNING"), enabled.output);
+        Ran denied = run("--illegal-native-access=deny");
+        assertTrue(denied.code != 0, denied.output);
+        assertTrue(denied.output.contains("start java with --enable-native-access=io.libzdt"), denied.output);
+    }
+}

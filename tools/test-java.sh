@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# tools/test-java.sh: format, build, documentation, and every test of both modules: on the oldest JDK here (17 or newer),
+# and the same jars on the newest one. Leaves the behaviours that passed in build/behaviours. Ends with a line
+# "N passed, N failed".
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+# Maven ends with an escape sequence otherwise, whatever it writes to.
+export MAVEN_OPTS="${MAVEN_OPTS:-} -Djansi.noreset=true"
+log=$(mktemp)
+trap 'rm -f "$log" "$log".*' EXIT
+passed=0
+failed=0
+rm -f build/behaviours/{java,netty-nio,netty-epoll}.txt # of an earlier run
+
+# Counts a command as one test: step NAME COMMAND...
+step() {
+    local name=$1
+    shift
+    echo "== $name"
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok     $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name"
+    fi
+}
+
+maven() {
+    JAVA_HOME=$oldest mvn --quiet --batch-mode -Dstyle.color=never --file bindings-java/pom.xml "$@"
+}
+
+# What surefire wrote down of a run: `ok CLASS NAME`, `FAILED CLASS NAME` or `skipped CLASS NAME` for each test.
+reports() {
+    python3 - "$@" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as xml
+
+for path in sys.argv[1:]:
+    for case in xml.parse(path).iter("testcase"):
+        kinds = {child.tag for child in case}
+        said = "FAILED" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "ok"
+        print(said, case.get("classname").rpartition(".")[2], case.get("name").partition("(")[0])
+PYTHON
+}
+
+# The tests of both modules on the JDK at $2, whose version is $1.
+tests() {
+    local reports=surefire-reports-$1 code ok bad
+    echo "== tests on JDK $1"
+    rm -rf bindings-java/*/target/"$reports"
+    maven --fail-at-end test -Dzdt.java="$2/bin/java" -Dzdt.reports="$reports"
+    code=$?
+    reports bindings-java/*/target/"$reports"/TEST-*.xml >"$log.$1"
+    ok=$(grep -c '^ok ' "$log.$1")
+    bad=$(grep -c '^FAILED ' "$log.$1")
+    # A module did not compile, or a JVM died before it could count.
+    if ((code != 0 && bad == 0)); then
+        bad=1
+    fi
+    grep '^FAILED ' "$log.$1"
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    cat "$log.$1" >>"$log"
+}
+
+mapfile -t jdks < <(tools/jdks.sh)
+((${#jdks[@]})) || exit 1
+read -r first oldest <<<"${jdks[0]}"
+read -r last newest <<<"${jdks[-1]}"
+
+step the_bad_predecessor_builds cargo build --quiet --locked --package zdt-hostile
+export ZDT_HOSTILE=$target/debug/zdt-hostile
+step java_is_formatted maven spotless:check
+step the_jars_and_their_documentation_build_without_warnings maven -P papers -DskipTests package
+tests "$first" "$oldest"
+[[ $last == "$first" ]] || tests "$last" "$newest"
+
+# Whatever is no transport's is the face's.
+sed -nE 's/^(ok|FAILED) Netty(Nio|Epoll)Test (.*)/\1 \2 \3/p' "$log" >"$log.netty"
+sed -nE '/^(ok|FAILED) Netty/!s/^(ok|FAILED) [^ ]+ (.*)/\1 \2/p' "$log" >"$log.java"
+tools/behaviours-of.sh java "$log.java"
+for transport in Nio Epoll; do
+    sed -nE "s/^(ok|FAILED) $transport (.*)/\1 \2/p" "$log.netty" >"$log.$transport"
+    tools/behaviours-of.sh "netty-${transport,,}" "$log.$transport"
+done
+echo "$passed passed, $failed failed"
+((failed == 0 && passed > 0))
