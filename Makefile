@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c matrix smoke papers bench-core install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core install clean
 
 demo:
 	@tools/setup.sh demo
@@ -15,7 +15,7 @@ demo:
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh rust c matrix smoke papers
+	@tools/test.sh rust c python java behaviours matrix generations smoke papers
 
 # Parts of the tests alone.
 test-rust:
@@ -26,9 +26,26 @@ test-c:
 	@tools/setup.sh test
 	@tools/test.sh c
 
+test-python:
+	@tools/setup.sh test
+	@tools/test.sh python
+
+test-java:
+	@tools/setup.sh test
+	@tools/test.sh java
+
+# Whether every binding was seen to do what tests/behaviours.txt lists, in the last runs of the four above.
+behaviours:
+	@tools/test.sh behaviours
+
 matrix:
 	@tools/setup.sh demo
 	@tools/test.sh matrix
+
+# Fifty takeovers in a row from each of these languages to itself, under load.
+generations:
+	@tools/setup.sh demo
+	@tools/test.sh generations
 
 smoke:
 	@tools/setup.sh demo

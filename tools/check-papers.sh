@@ -28,13 +28,14 @@ step() {
     fi
 }
 
-mapfile -t papers < <(find . -name '*.md' -not -path './target/*' -not -path './build/*' | sort)
+mapfile -t papers < <(find . -name '*.md' -not -path '*/target/*' -not -path './build/*' -not -path '*/.*/*' | sort)
 
 # The lines between "WORD begin" and "WORD end" of a file, without their common indentation.
 cut_out() {
     awk -v begin="$2 begin" -v end="$2 end" 'index($0, end) { on = 0 } on { print } index($0, begin) { on = 1 }' "$1" |
         awk '{ line[NR] = $0; if ($0 != "" && (match($0, /[^ ]/) < least || !least)) least = match($0, /[^ ]/) }
-             END { for (i = 1; i <= NR; i++) print substr(line[i], least) }'
+             $0 != "" { last = NR }
+             END { for (i = 1; i <= last; i++) print substr(line[i], least) }'
 }
 
 # "<!-- FILE: MARK -->" in a paper, and the block of code right behind it, must be what FILE has between its marks.
@@ -59,7 +60,8 @@ named_tests_exist() {
     local name bad=0 found=0
     while read -r name; do
         found=$((found + 1))
-        grep -rqw --include='*.rs' --include='*.c' --include='*.sh' -e "$name" core bindings-c bench examples tests tools ||
+        grep -rqw --include='*.rs' --include='*.c' --include='*.sh' --include='*.py' --include='*.java' --include='*.txt' \
+            -e "$name" core bindings-c bindings-java bindings-python bench examples tests tools ||
             { echo "nothing is called $name"; bad=$((bad + 1)); }
     done < <({
         grep -h '^Tests: ' "${papers[@]}" | grep -o '`[a-z0-9_]*`'
@@ -83,7 +85,7 @@ what_architecture_names_exists() {
     local name bad=0
     while read -r name; do
         [[ -e $name ]] || { echo "ARCHITECTURE.md: no $name"; bad=$((bad + 1)); }
-    done < <(grep -o '`[a-zA-Z0-9_./-]*/[a-zA-Z0-9_./-]*\.\(rs\|c\|h\|sh\|md\)`' ARCHITECTURE.md | tr -d '`' | sort -u)
+    done < <(grep -o '`[a-zA-Z0-9_./-]*/[a-zA-Z0-9_./-]*\.\(rs\|c\|h\|py\|java\|txt\|sh\|md\)`' ARCHITECTURE.md | tr -d '`' | sort -u)
     while read -r name; do
         grep -rqw --include='*.rs' "\(fn\|pub\|    \) *$name" core/src || { echo "ARCHITECTURE.md: no $name"; bad=$((bad + 1)); }
     done < <(grep -o '`[A-Za-z]*::[A-Za-z_]*' ARCHITECTURE.md | sed 's/.*:://' | sort -u)

@@ -23,6 +23,11 @@ need cc gcc
 need make make
 # A compiler without the C library's headers compiles nothing.
 [[ -e /usr/include/stdio.h ]] || packages+=(libc6-dev)
+# The relay exists in Python and in Java too.
+need python3 python3
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+need javac openjdk-17-jdk-headless
+need mvn maven
 if [[ ${1:-test} == test ]]; then
     need c++ g++
     need readelf binutils

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tools/test.sh PART...: runs these parts of the tests one after the other (rust, c, matrix, smoke, papers).
+# tools/test.sh PART...: runs these parts of the tests one after the other (rust, c, python, java,
+# behaviours, matrix, generations, smoke, papers).
 #
 # The output of a part goes to build/test/PART.log; its last line of the form "N passed, N failed" is what it reports, and
 # a part that reports nothing, or ends badly without a failure to show, is one failure. The sum of all parts is the last line.
@@ -19,7 +20,11 @@ part() {
     case $1 in
     rust) limit=2400 command=(tools/test-rust.sh) ;;
     c) limit=1200 command=(bindings-c/tests/run.sh build/c) ;;
-    matrix) limit=900 command=(tools/matrix.sh) ;;
+    python) limit=1200 command=(tools/test-python.sh) ;;
+    java) limit=1800 command=(tools/test-java.sh) ;;
+    behaviours) limit=60 command=(tools/check-behaviours.sh) ;;
+    matrix) limit=1800 command=(tools/matrix.sh) ;;
+    generations) limit=1200 command=(tools/generations.sh java python) ;;
     smoke) limit=600 command=(tools/smoke.sh) ;;
     papers) limit=600 command=(tools/check-papers.sh) ;;
     *) return 1 ;;
@@ -31,9 +36,9 @@ live() {
     local line
     line=$(tail -n 1 "$2" 2>/dev/null | tr -cd '[:print:]' | cut -c1-90)
     if [[ -t 1 ]]; then
-        printf '\r\033[K%-7s %4d s  %s' "$1" "$3" "$line"
+        printf '\r\033[K%-11s %4d s  %s' "$1" "$3" "$line"
     elif (($3 % 30 == 29)); then
-        printf '%-7s %4d s  %s\n' "$1" "$3" "$line"
+        printf '%-11s %4d s  %s\n' "$1" "$3" "$line"
     fi
 }
 
@@ -65,12 +70,12 @@ run() {
         grep -E '^FAILED |^test .* FAILED$' "$log" | cut -c1-200 | sort -u | head -n 40
         tail -n 40 "$log" | cut -c1-200
     fi
-    printf '%-7s %4d s  %d passed, %d failed  (%s)\n' "$name" $((SECONDS - begin)) "$ok" "$bad" "$log"
+    printf '%-11s %4d s  %d passed, %d failed  (%s)\n' "$name" $((SECONDS - begin)) "$ok" "$bad" "$log"
     passed=$((passed + ok))
     failed=$((failed + bad))
 }
 
-(($#)) || set -- rust c matrix smoke papers
+(($#)) || set -- rust c python java behaviours matrix generations smoke papers
 for name in "$@"; do
     run "$name"
 done

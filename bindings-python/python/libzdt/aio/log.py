@@ -1,0 +1,5 @@
+"""The logger of this package."""
+
+import logging
+
+log = logging.getLogger("libzdt")

@@ -1,0 +1,65 @@
+//! Events, as the classes of `libzdt.events`.
+
+use crate::error::object;
+use crate::offer::Offer;
+use crate::python::python;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use zdt::{Event, Peer, Reads, Returned};
+
+/// The event for Python. `lent` has the connections on offer by our number; one that is decided is taken out.
+pub fn event<'py>(
+    py: Python<'py>,
+    event: Event,
+    lent: &Bound<'py, PyDict>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match event {
+        Event::Offer(offer) => Bound::new(py, Offer::new(offer)).map(Bound::into_any),
+        Event::Drain { successor, deadline, reads } => {
+            let successor = successor.as_ref().map(|successor| peer(py, successor)).transpose()?;
+            let parts = (successor, deadline.as_secs_f64(), readable(py, &reads)?);
+            python!(py, "libzdt.events", "Drain")?.call1(parts)
+        }
+        Event::Settled(number) => {
+            let id = back(lent, number)?.getattr(intern!(py, "id"))?;
+            python!(py, "libzdt.events", "Settled")?.call1((id,))
+        }
+        Event::Returned(connection, why) => {
+            let why = match why {
+                Returned::Refused => "refused",
+                Returned::TakenBack => "taken back",
+            };
+            python!(py, "libzdt.events", "Returned")?.call1((back(lent, connection.id)?, why))
+        }
+        Event::Room => python!(py, "libzdt.events", "Room")?.call0(),
+        Event::Committed { generation } => python!(py, "libzdt.events", "Committed")?.call1((generation,)),
+        Event::Resume { cause } => python!(py, "libzdt.events", "Resume")?.call1((object(py, &cause)?,)),
+        Event::Accept { cause } => python!(py, "libzdt.events", "Accept")?.call1((object(py, &cause)?,)),
+        Event::Relieved => python!(py, "libzdt.events", "Relieved")?.call0(),
+        Event::Aborted { cause } => python!(py, "libzdt.events", "Aborted")?.call1((object(py, &cause)?,)),
+        Event::Done { left } => python!(py, "libzdt.events", "Done")?.call1((left,)),
+        // The enum may grow: what this version has no word for is passed over.
+        _ => return Ok(None),
+    }
+    .map(Some)
+}
+
+/// The Python `Frozen` that was lent under this number.
+fn back<'py>(lent: &Bound<'py, PyDict>, number: u64) -> PyResult<Bound<'py, PyAny>> {
+    lent.call_method1(intern!(lent.py(), "pop"), (number,))
+}
+
+fn readable<'py>(py: Python<'py>, reads: &[Reads]) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    for Reads { protocol, versions } in reads {
+        all.set_item(protocol, versions)?;
+    }
+    Ok(all)
+}
+
+/// A Python `Peer`.
+pub fn peer<'py>(py: Python<'py>, peer: &Peer) -> PyResult<Bound<'py, PyAny>> {
+    let parts = (peer.pid, &peer.program, &peer.runtime, peer.generation);
+    python!(py, "libzdt.events", "Peer")?.call1(parts)
+}

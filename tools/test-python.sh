@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# tools/test-python.sh: the wheel, lints, types and every test of the Python package, as it is installed.
+# Leaves the behaviours that passed in build/behaviours. Ends with a line "N passed, N failed".
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+root=$PWD
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0
+failed=0
+
+# Counts a command as one test: step NAME COMMAND...
+step() {
+    local name=$1
+    shift
+    echo "== $name"
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok     $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name"
+    fi
+}
+
+the_wheel_is_all_one_needs() {
+    python3 -m venv "$scratch/empty" &&
+        "$scratch/empty/bin/pip" install --quiet --no-index build/wheels/libzdt-*.whl &&
+        (cd "$scratch" && empty/bin/python -c '
+import libzdt, libzdt.aio
+with libzdt.Takeover("zdt.sock") as takeover:
+    assert takeover.generation == 1
+')
+}
+
+step the_wheel_builds tools/venv.sh
+step the_bad_predecessor_builds cargo build --quiet --locked --package zdt-hostile
+export PATH=$root/build/venv/bin:$PATH ZDT_HOSTILE=$target/debug/zdt-hostile
+step the_wheel_is_all_one_needs the_wheel_is_all_one_needs
+
+cd bindings-python || exit 1
+step python_is_formatted ruff format --check . ../examples/relay/python
+step ruff_has_nothing_to_say ruff check . ../examples/relay/python
+step mypy_has_nothing_to_say mypy
+# Elsewhere, so that what is installed is looked at and not the sources.
+step the_stub_says_what_the_native_part_has env --chdir "$scratch" python -m mypy.stubtest libzdt._core
+
+echo "== tests"
+pytest --names -rN 2>&1 | tee "$scratch/log"
+code=${PIPESTATUS[0]}
+ok=$(grep -c '^ok ' "$scratch/log")
+bad=$(grep -c '^FAILED ' "$scratch/log")
+# It did not begin, or was killed before it could count.
+if ((code != 0 && bad == 0)); then
+    bad=1
+fi
+passed=$((passed + ok))
+failed=$((failed + bad))
+
+"$root/tools/behaviours-of.sh" python "$scratch/log"
+for loop in asyncio uvloop; do
+    sed -nE "s/^(ok|FAILED)( +.*)\[$loop\]\$/\1\2/p" "$scratch/log" >"$scratch/$loop"
+    "$root/tools/behaviours-of.sh" "$loop" "$scratch/$loop"
+done
+echo "$passed passed, $failed failed"
+((failed == 0 && ok > 0))
