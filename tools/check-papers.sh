@@ -92,16 +92,28 @@ what_architecture_names_exists() {
     ((bad == 0))
 }
 
-the_smallest_examples_compile() {
+the_examples_compile() {
     cargo build --quiet --package zdt --example smallest && bindings-c/build.sh build/c &&
         ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror -Ibuild/c/include bindings-c/examples/smallest.c \
-            -o "$here/smallest-c" -Lbuild/c/lib -Wl,-rpath,"$PWD/build/c/lib" -lzdt
+            -o "$here/smallest-c" -Lbuild/c/lib -Wl,-rpath,"$PWD/build/c/lib" -lzdt &&
+        tools/venv.sh && tools/java.sh && JAVA_HOME=$(tools/jdks.sh | sed -n '1s/.* //p') &&
+        "$JAVA_HOME/bin/javac" -d "$here/java" -cp 'build/relay-java/*' \
+            bindings-java/zdt/src/test/java/io/libzdt/examples/Smallest.java \
+            bindings-java/zdt-netty/src/test/java/io/libzdt/examples/Chat.java
 }
 
-# Says something on the connection at descriptor 3 and sees that it comes back.
+# The smallest example, and the chat, in each language: PROGRAM SOCKET PLACE.
+smallest-rust() { exec "$target/debug/examples/smallest" "$@"; }
+smallest-c() { exec "$here/smallest-c" "$@"; }
+smallest-python() { exec build/venv/bin/python bindings-python/examples/smallest.py "$@"; }
+smallest-java() { exec "$JAVA_HOME/bin/java" -cp "build/relay-java/*:$here/java" io.libzdt.examples.Smallest "$@"; }
+chat-python() { exec build/venv/bin/python bindings-python/examples/chat.py "$@"; }
+chat-java() { exec "$JAVA_HOME/bin/java" -cp "build/relay-java/*:$here/java" io.libzdt.examples.Chat "$@" >&2; }
+
+# Says something on the connection at descriptor 3 and sees that it comes back, behind $2.
 echoes() {
     local answer
-    printf '%s\n' "$1" >&3 && read -r -t 20 answer <&3 && [[ $answer == "$1" ]]
+    printf '%s\n' "$1" >&3 && read -r -t 20 answer <&3 && [[ $answer == "$2$1" ]]
 }
 
 # Whether process $1 has ended, within 20 s.
@@ -114,36 +126,51 @@ ends() {
     return 1
 }
 
-# One connection outlives four generations in turn; each predecessor ends by itself.
-the_smallest_examples_take_over_from_each_other() {
-    # An address of our own, so that nobody else has the port.
-    local address=127.$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1)) i program last=
-    for program in "$target/debug/examples/smallest" "$here/smallest-c" "$target/debug/examples/smallest" "$here/smallest-c"; do
-        "$program" "$here/zdt.sock" "$address:7007" &
+# take_over ADDRESS PORT PLACE NAME PROGRAM...: one connection outlives all of these in turn; each predecessor ends by itself.
+# Whoever it is says NAME first, if that is not empty, and has it put before what comes back.
+take_over() {
+    local address=$1 port=$2 place=$3 name=$4 program before=${4:+$4: } i last=
+    shift 4
+    for program in "$@"; do
+        "$program" "$here/$name.sock" "$place" &
         processes+=($!)
         if [[ -z $last ]]; then
-            for ((i = 0; i < 100; i++)); do
-                exec 3<>"/dev/tcp/$address/7007" && break
+            for ((i = 0; i < 200; i++)); do
+                exec 3<>"/dev/tcp/$address/$port" && break
                 sleep 0.1
             done 2>/dev/null
-            echoes "hello" || return 1
+            [[ -z $name ]] || printf '%s\n' "$name" >&3
+            echoes hello "$before" || return 1
         else
-            echoes "during" || return 1
+            echoes during "$before" || return 1
             # Default probation: the predecessor watches its successor for 10 s.
             ends "$last" || { echo "process $last did not end"; return 1; }
             wait "$last" || { echo "process $last ended with $?"; return 1; }
-            echoes "after" || return 1
+            echoes after "$before" || return 1
         fi
         last=$!
     done
     exec 3>&-
 }
 
+# An address of our own, so that nobody else has the port.
+the_smallest_examples_take_over_from_each_other() {
+    local address=127.$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
+    take_over "$address" 7007 "$address:7007" "" smallest-rust smallest-c smallest-python smallest-java smallest-rust
+}
+
+the_chats_take_over_from_each_other() {
+    local port
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    take_over 127.0.0.1 "$port" "$port" Ada chat-java chat-python chat-java
+}
+
 step snippets_are_the_examples snippets_are_the_examples
 step named_tests_exist named_tests_exist
 step what_architecture_names_exists what_architecture_names_exists
 step links_lead_somewhere links_lead_somewhere
-step the_smallest_examples_compile the_smallest_examples_compile
+step the_examples_compile the_examples_compile
 step the_smallest_examples_take_over_from_each_other the_smallest_examples_take_over_from_each_other
+step the_chats_take_over_from_each_other the_chats_take_over_from_each_other
 echo "$passed passed, $failed failed"
 ((failed == 0 && passed > 0))

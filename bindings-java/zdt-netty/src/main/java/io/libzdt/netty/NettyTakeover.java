@@ -1,0 +1,320 @@
+package io.libzdt.netty;
+
+import io.libzdt.Event;
+import io.libzdt.EventHandler;
+import io.libzdt.ListenerSpec;
+import io.libzdt.Offer;
+import io.libzdt.Takeover;
+import io.libzdt.ZdtException;
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.GlobalEventExecutor;
+import java.net.InetSocketAddress;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Consumer;
+
+/**
+ * A {@link Takeover} in Netty's hands: it accepts when it may, migrates the connections when a successor is ready, adopts
+ * those of a predecessor, and closes the handle when there is nothing left to do ({@link Takeover#awaitDone}).
+ *
+ * <pre>{@code
+ * var takeover = Takeover.open(path);
+ * var netty = NettyTakeover.of(takeover);
+ * netty.listen(bootstrap, "chat", new InetSocketAddress(8080)).sync();
+ * takeover.ready();
+ * takeover.awaitDone();
+ * }</pre>
+ *
+ * <p>A connection moves if a handler in its pipeline is {@link Migratable} and no other one keeps what cannot be exported:
+ * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler} or the codecs of
+ * HTTP), those from elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
+ * others are served to their end, or to the drain deadline; how many, and why, is logged.
+ *
+ * <p>Handlers notice nothing of freezing and thawing. Those that want to know are told by user events:
+ * {@link Event.Drain} (the connection stays here: end it when it suits), {@link Event.Returned} (a successor did not take
+ * it, it goes on), {@link Event.Settled} (it has moved; {@code channelInactive} follows). While it is frozen, what is
+ * written waits, and fails with {@link MigratedException} if it moves; only {@code shutdownOutput} cannot be held back.
+ *
+ * <p>Any thread may call anything. End the event loops only after {@code awaitDone}. If those of a listener end before, its
+ * connections end with them, as ever in Netty; what is on offer is settled all the same, and a successor without event
+ * loops leaves the takeover, so that its predecessor resumes.
+ */
+public final class NettyTakeover {
+    private final Takeover takeover;
+    private final List<Listening> listenings = new CopyOnWriteArrayList<>();
+    private final Map<Long, Child> children = new ConcurrentHashMap<>();
+    private final AtomicLong ids = new AtomicLong();
+    private final LongAdder stayed = new LongAdder();
+
+    // Of the dispatching thread.
+    private final Map<EventLoop, Arrivals> arrivals = new HashMap<>();
+    /** When what is left of a drain is ended (System.nanoTime). */
+    private long deadline;
+
+    // Under the lock.
+    private Migration migration;
+    /** Draining, and nobody to take the connections. */
+    private boolean alone;
+    /** The service is over here with its last connection. */
+    private boolean leaving;
+    /** Of those that are left at the deadline; null: there is none. */
+    private Future<?> ending;
+
+    private NettyTakeover(Takeover takeover) {
+        this.takeover = takeover;
+    }
+
+    /**
+     * Takes the events of {@code takeover} in hand ({@link Takeover#dispatch}). Before {@code ready}.
+     *
+     * @param takeover the handle
+     * @return what listens
+     */
+    public static NettyTakeover of(Takeover takeover) {
+        return of(takeover, event -> {});
+    }
+
+    /**
+     * The same, with someone who looks on.
+     *
+     * @param takeover the handle
+     * @param onlooker is told every event but the offers once it has been acted on; may not block
+     * @return what listens
+     */
+    public static NettyTakeover of(Takeover takeover, EventHandler onlooker) {
+        NettyTakeover netty = new NettyTakeover(takeover);
+        takeover.dispatch(new EventHandler() {
+            @Override
+            public void onEvent(Event event) throws Exception {
+                netty.onEvent(event);
+                if (!(event instanceof Offer)) {
+                    onlooker.onEvent(event);
+                }
+            }
+
+            @Override
+            public void onReady() throws Exception {
+                netty.listenings.forEach(Listening::accept);
+                onlooker.onReady();
+            }
+        });
+        return netty;
+    }
+
+    /**
+     * {@link #listen(ServerBootstrap, String, ListenerSpec, String)} at an address of TCP, the protocol named like the
+     * listener.
+     *
+     * @param bootstrap as there
+     * @param name of the listener
+     * @param address where to listen
+     * @return as there
+     * @throws ZdtException as there
+     */
+    public ChannelFuture listen(ServerBootstrap bootstrap, String name, InetSocketAddress address) throws ZdtException {
+        return listen(bootstrap, name, ListenerSpec.tcp(address), name);
+    }
+
+    /**
+     * Inherits or binds the listener {@code name}. Whatever is accepted from it, after {@code ready}, passes through the
+     * child handler of {@code bootstrap}; so does what is adopted.
+     *
+     * @param bootstrap groups of event loops (NIO or epoll), child handler, options; without a channel type, which follows
+     *     the groups. It is copied
+     * @param name of the listener
+     * @param spec where and how to listen
+     * @param protocol what is spoken on its connections, in the words of both processes
+     * @return completes when the channel is registered; the channel is bound already
+     * @throws ZdtException as {@link Takeover#listener(String, ListenerSpec)}
+     */
+    public ChannelFuture listen(ServerBootstrap bootstrap, String name, ListenerSpec spec, String protocol)
+            throws ZdtException {
+        Listening listening = new Listening(this, bootstrap, protocol, takeover, name, spec);
+        listenings.add(listening);
+        return listening.register();
+    }
+
+    /** {@return how many connections are served here} */
+    public int connections() {
+        return children.size();
+    }
+
+    /** {@return how many connections are still to be offered in the takeover that is under way; 0 if none is} */
+    public int toMove() {
+        Migration current = migration();
+        return current == null ? 0 : current.toMove();
+    }
+
+    /** {@return how many connections could not move so far, each time that they were to} */
+    public long stayed() {
+        return stayed.sum();
+    }
+
+    private synchronized Migration migration() {
+        return migration;
+    }
+
+    long newId() {
+        return ids.incrementAndGet();
+    }
+
+    /** A connection is ours. Any thread. */
+    void add(Child child) {
+        children.put(child.id, child);
+        child.channel.closeFuture().addListener(closed -> forget(child));
+        takeover.setConnections(children.size());
+    }
+
+    /** The same, and it is to move on if everything does. Any thread. */
+    void adopted(Child child) {
+        add(child);
+        Migration current = migration();
+        if (current != null) {
+            current.add(child);
+        }
+    }
+
+    /** A connection has ended, or moved. Any thread. */
+    void forget(Child child) {
+        if (children.remove(child.id) == null) {
+            return;
+        }
+        takeover.setConnections(children.size());
+        Migration current = migration();
+        if (current != null) {
+            current.left(child);
+        }
+        finish();
+    }
+
+    private void onEvent(Event event) throws Exception {
+        if (event instanceof Offer offer) {
+            adopt(offer);
+        } else if (event instanceof Event.Drain drain) {
+            drain(drain);
+        } else if (event instanceof Event.Room) {
+            Migration current = migration();
+            if (current != null) { // else it was called off meanwhile
+                current.goOn();
+            }
+        } else if (event instanceof Event.Settled settled) {
+            tell(settled.id(), child -> child.settled(settled));
+        } else if (event instanceof Event.Returned returned) {
+            tell(returned.connection().id(), child -> child.returned(returned));
+        } else if (event instanceof Event.Resume) {
+            resume();
+        } else if (event instanceof Event.Accept) {
+            listenings.forEach(Listening::accept);
+        } else if (event instanceof Event.Relieved) {
+            listenings.forEach(Listening::close);
+        } else if (event instanceof Event.Aborted) {
+            leave();
+        } else if (event instanceof Event.Done) {
+            endAtTheDeadline();
+            leave();
+        }
+    }
+
+    private void tell(long id, Consumer<Child> what) {
+        Child child = children.get(id);
+        if (child != null) {
+            what.accept(child);
+        }
+    }
+
+    private void adopt(Offer offer) {
+        Listening listening = listenings.stream()
+                .filter(one -> one.protocol.equals(offer.protocol()))
+                .findFirst()
+                .orElse(null);
+        if (listening == null) {
+            offer.refuse("nothing listens here that speaks " + offer.protocol());
+        } else if (!offer.companions().isEmpty()) {
+            offer.refuse("a connection in Netty has no companions");
+        } else {
+            EventLoop loop = listening.children().next();
+            // Where it throws the handle is closed: so the offer, and all others, are given back.
+            if (loop.isShuttingDown()) {
+                throw new RejectedExecutionException("the event loops of " + listening.protocol + " have ended");
+            }
+            arrivals.computeIfAbsent(loop, Arrivals::new).add(new Adoption(this, listening, offer, loop));
+        }
+    }
+
+    private void drain(Event.Drain drain) throws InterruptedException {
+        for (Listening listening : listenings) {
+            listening.stopAccepting();
+        }
+        // Until here nothing told the successor that we have stopped.
+        deadline = System.nanoTime() + drain.deadline().toNanos();
+        if (drain.successor().isPresent()) {
+            Migration next = new Migration(takeover, drain, children.values(), stayed);
+            turnTo(next, false);
+            next.goOn();
+        } else {
+            turnTo(null, true);
+            children.values().forEach(child -> child.drain(drain));
+            finish();
+        }
+    }
+
+    private void resume() {
+        turnTo(null, false);
+        listenings.forEach(Listening::accept);
+    }
+
+    private synchronized void turnTo(Migration next, boolean alone) {
+        if (migration != null) {
+            migration.stop();
+        }
+        migration = next;
+        this.alone = alone;
+    }
+
+    private void leave() {
+        listenings.forEach(Listening::close);
+        synchronized (this) {
+            leaving = true;
+        }
+        finish();
+    }
+
+    /** What is left of a drain, that is; what an attempt that is off has adopted is served to its end. */
+    private synchronized void endAtTheDeadline() {
+        if (!leaving) {
+            Runnable end = () -> children.values().forEach(child -> child.channel.close());
+            ending = GlobalEventExecutor.INSTANCE.schedule(end, deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+        }
+    }
+
+    /** With the last connection the drain is over, and then the service. */
+    private void finish() {
+        boolean drained;
+        boolean left;
+        synchronized (this) {
+            boolean empty = children.isEmpty();
+            drained = alone && empty;
+            alone &= !empty;
+            left = leaving && empty;
+            if (left && ending != null) {
+                ending.cancel(false);
+            }
+        }
+        if (drained) {
+            Migration.allMigrated(takeover);
+        }
+        if (left) {
+            takeover.close();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+package io.libzdt.netty;
+
+import io.libzdt.Descriptors;
+import io.libzdt.ZdtException;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelPromise;
+import io.netty.channel.ServerChannel;
+import io.netty.channel.nio.AbstractNioChannel.NioUnsafe;
+import io.netty.channel.socket.nio.NioDomainSocketChannel;
+import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import java.nio.channels.SelectableChannel;
+
+/** Over java.nio. */
+final class NioTransport implements Transport {
+    @Override
+    public ServerChannel server(int descriptor) throws ZdtException {
+        return Transport.<ServerChannel>make(
+                descriptor,
+                tcp -> new NioServerSocketChannel(Descriptors.serverSocketChannel(tcp)),
+                unix -> new NioServerDomainSocketChannel(Descriptors.serverSocketChannel(unix)));
+    }
+
+    @Override
+    public Channel connection(Channel parent, int descriptor) throws ZdtException {
+        return Transport.<Channel>make(
+                descriptor,
+                tcp -> new NioSocketChannel(parent, Descriptors.socketChannel(tcp)),
+                unix -> new NioDomainSocketChannel(parent, Descriptors.socketChannel(unix)));
+    }
+
+    @Override
+    public int descriptor(Channel channel) throws ZdtException {
+        return Descriptors.of(nio(channel));
+    }
+
+    /** A cancelled key stays until its selector selects the next time. */
+    @Override
+    public boolean hasLeftItsPoller(Channel channel) {
+        return !nio(channel).isRegistered();
+    }
+
+    /** Java.nio shuts down what it closes while it is registered with a selector. */
+    @Override
+    public void discard(Channel channel) {
+        Runnable close = () -> {
+            channel.unsafe().close(channel.newPromise());
+            channel.pipeline().fireChannelUnregistered(); // which removes the handlers
+        };
+        ChannelPromise out = channel.newPromise();
+        channel.unsafe().deregister(out);
+        out.addListener(done -> onceOutOfItsPoller(channel, close));
+    }
+
+    /** Java.nio does so itself when it closes a channel that is registered with a selector. */
+    @Override
+    public void shutdown(Channel channel) {}
+
+    private static SelectableChannel nio(Channel channel) {
+        return ((NioUnsafe) channel.unsafe()).ch();
+    }
+}

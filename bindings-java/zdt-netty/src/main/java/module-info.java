@@ -1,0 +1,12 @@
+/** libzdt for Netty 4.2: {@link io.libzdt.netty.NettyTakeover} is where to begin. */
+module io.libzdt.netty {
+    requires transitive io.libzdt;
+    requires transitive io.netty.transport;
+    requires io.netty.buffer;
+    requires io.netty.common;
+    requires io.netty.codec;
+    requires static io.netty.transport.classes.epoll;
+    requires static io.netty.transport.unix.common;
+
+    exports io.libzdt.netty;
+}

@@ -1,0 +1,119 @@
+package io.libzdt.netty;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.libzdt.Descriptors;
+import io.libzdt.ListenerSpec;
+import io.netty.channel.Channel;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.channel.epoll.EpollTcpInfo;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
+
+/** What becomes of listeners, and of those who wait in their queues. */
+interface ListeningBehaviours extends Stage {
+    @Test
+    default void nothing_is_accepted_before_ready() throws Exception {
+        try (Server server = server().listen(Server.ANY_PORT);
+                Client client = new Client(server.port()).say("a\n")) {
+            server.listener().read(); // whoever asks
+            server.listener().config().setAutoRead(true);
+            for (int turn = 0; turn < 100; turn++) {
+                server.listener().eventLoop().submit(() -> {}).sync();
+            }
+            assertEquals(1, Queue.of(server.listener()).length());
+            assertEquals(0, server.netty.connections());
+            server.ready();
+            client.hears("1 1 a");
+        }
+    }
+
+    @Test
+    default void the_backlog_stays_as_it_was() throws Exception {
+        ListenerSpec spec = Server.ANY_PORT.backlog(17);
+        try (Server first = server().listen(spec).ready();
+                Server second = server().listen(spec).ready()) {
+            assertEquals(17, Queue.of(second.listener()).room());
+            first.awaitDone();
+            assertEquals(17, Queue.of(second.listener()).room());
+        }
+    }
+
+    @Test
+    default void a_connection_made_while_listeners_change_hands_is_served() throws Exception {
+        try (Server first = start()) {
+            AtomicBoolean over = new AtomicBoolean();
+            int port = first.port();
+            FutureTask<boolean[]> clients = new FutureTask<>(() -> {
+                boolean[] servedBy = new boolean[3];
+                while (!over.get() || !servedBy[2]) {
+                    try (Client client = new Client(port).say("a\n")) {
+                        String reply = client.hear();
+                        servedBy[Character.digit(reply.charAt(0), 10)] = true;
+                        // It may have moved after the reply.
+                        client.say("b\n");
+                        String next = client.hear();
+                        String last = next.equals("resumed") ? client.hear() : next;
+                        assertTrue(last.endsWith(" 2 b"), last);
+                    }
+                }
+                return servedBy;
+            });
+            Thread caller = new Thread(clients);
+            caller.start();
+            Stage.until("somebody to be served", () -> !first.handlers.isEmpty());
+            try (Server second = start()) {
+                first.awaitDone();
+                over.set(true);
+                boolean[] servedBy = clients.get();
+                assertTrue(servedBy[1] && servedBy[2]);
+            }
+        }
+    }
+
+    @Test
+    default void a_listener_of_unix_and_its_connections_move() throws Exception {
+        Path socket = path().resolveSibling("lines.sock");
+        ListenerSpec spec = ListenerSpec.unix(socket);
+        try (Server first = server().listen(spec).ready();
+                SocketChannel client = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            client.connect(UnixDomainSocketAddress.of(socket));
+            talk(client, "a\nb", "1 1 a\n");
+            try (Server second = server().listen(spec).ready()) {
+                first.awaitDone();
+                talk(client, "c\n", "resumed\n2 2 bc\n");
+            }
+        }
+    }
+
+    private static void talk(SocketChannel client, String say, String hear) throws Exception {
+        client.write(ByteBuffer.wrap(say.getBytes(StandardCharsets.US_ASCII)));
+        ByteBuffer heard = ByteBuffer.allocate(hear.length());
+        while (heard.hasRemaining() && client.read(heard) >= 0) {}
+        assertEquals(hear, new String(heard.array(), StandardCharsets.US_ASCII));
+    }
+
+    /** How many wait to be accepted, and how many may (TCP_INFO of a listener). */
+    record Queue(long length, long room) {
+        static Queue of(Channel listener) throws Exception {
+            Epoll.ensureAvailability(); // also where the server runs on NIO
+            int descriptor = Descriptors.dup(Transport.of(listener.eventLoop()).descriptor(listener));
+            EpollSocketChannel reader = new EpollSocketChannel(descriptor);
+            try {
+                EpollTcpInfo info = reader.tcpInfo();
+                return new Queue(info.unacked(), info.sacked());
+            } finally {
+                reader.unsafe().closeForcibly();
+            }
+        }
+    }
+}

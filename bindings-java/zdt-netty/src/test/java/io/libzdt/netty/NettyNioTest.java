@@ -1,0 +1,24 @@
+package io.libzdt.netty;
+
+import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.nio.NioIoHandler;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** On Netty's transport over java.nio. */
+@Timeout(300)
+final class NettyNioTest implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours {
+    @TempDir
+    private Path directory;
+
+    @Override
+    public Path path() {
+        return directory.resolve("takeover.sock");
+    }
+
+    @Override
+    public IoHandlerFactory transport() {
+        return NioIoHandler.newFactory();
+    }
+}
