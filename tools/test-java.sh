@@ -29,7 +29,11 @@ step() {
 }
 
 maven() {
-    JAVA_HOME=$oldest mvn --quiet --batch-mode -Dstyle.color=never --file bindings-java/pom.xml "$@"
+    JAVA_HOME=$oldest mvn --quiet --batch-mode -Dstyle.color=never --file "${pom:-bindings-java/pom.xml}" "$@"
+}
+
+the_relay_is_formatted_and_keeps_its_protocol() {
+    tools/java.sh && pom=examples/relay/java/pom.xml maven spotless:check test
 }
 
 # What surefire wrote down of a run: `ok CLASS NAME`, `FAILED CLASS NAME` or `skipped CLASS NAME` for each test.
@@ -77,6 +81,8 @@ step java_is_formatted maven spotless:check
 step the_jars_and_their_documentation_build_without_warnings maven -P papers -DskipTests package
 tests "$first" "$oldest"
 [[ $last == "$first" ]] || tests "$last" "$newest"
+
+step the_relay_is_formatted_and_keeps_its_protocol the_relay_is_formatted_and_keeps_its_protocol
 
 # Whatever is no transport's is the face's.
 sed -nE 's/^(ok|FAILED) Netty(Nio|Epoll)Test (.*)/\1 \2 \3/p' "$log" >"$log.netty"

@@ -35,7 +35,7 @@ async def main(path: str, port: int) -> None:
         await takeover.start_server(  # inherits the listener, or binds it
             handle, "chat", ("127.0.0.1", port), load=bytes.decode, dump=str.encode
         )
-        await takeover.ready()  # from here on we accept, and a predecessor hands over its connections
+        await takeover.ready()  # from here on we accept, and a predecessor offers its connections
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, takeover.drain)
         await takeover.done()  # a successor has everything
 

@@ -33,7 +33,7 @@ impl<'a> Stage<'a> {
         let socket = self.directory.path().join("takeover.sock");
         let socket = socket.to_str().ok_or("the directory for temporary files has a strange name")?;
         let mut arguments = vec!["--takeover", socket, "--listen", "tcp://127.0.0.1:0"];
-        // Whoever has handed over is not needed for long; tests that need it say so.
+        // A predecessor that has drained is not needed for long; tests that need it say so.
         arguments.extend(["--probation-ms", "200"]);
         arguments.extend(switches);
         let log = self.directory.path().join(format!("{}.log", self.logs.len()));

@@ -42,7 +42,7 @@ pub fn page(report: &Report) -> Result<String, Trouble> {
                     }
                     (PreEscaped(latency))
                 }
-                h2 { "The longest pause of any client, by who handed over to whom" }
+                h2 { "The longest pause of any client, from whom to whom" }
                 (pairs(report))
                 h2 { "Takeovers" }
                 (takeovers(report))

@@ -33,8 +33,10 @@ final class Migration {
     private static final int MANY = 64;
     /** As the successor's window was full a moment ago: not many are to freeze in vain. */
     private static final int FEW = 8;
-    /** How long the others wait for an event loop that is busy with something else. */
-    private static final long PATIENCE_MS = 100;
+    /** How long the others wait for an event loop that is busy with something else, */
+    private static final long PATIENCE_MS = 1000;
+    /** and how long once it has let them wait. */
+    private static final long LITTLE_PATIENCE_MS = 10;
 
     final Event.Drain drain;
     private final Takeover takeover;
@@ -50,6 +52,7 @@ final class Migration {
 
     private final Map<String, Integer> staying = new TreeMap<>();
     private int share = MANY;
+    private long patience = PATIENCE_MS;
     private boolean full;
     private boolean over;
 
@@ -72,11 +75,12 @@ final class Migration {
                 }
             }
             List.copyOf(asked).forEach(child -> child.move(this));
-            long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PATIENCE_MS);
-            for (long left = PATIENCE_MS; !asked.isEmpty() && left > 0; ) {
+            long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(patience);
+            for (long left = patience; !asked.isEmpty() && left > 0; ) {
                 wait(left);
                 left = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
             }
+            patience = asked.isEmpty() ? PATIENCE_MS : LITTLE_PATIENCE_MS;
             asked.clear();
             share = Math.min(2 * share, MANY);
             Map<Child, Frozen> frozen = new LinkedHashMap<>(collected);

@@ -48,7 +48,7 @@ public final class Chat {
         });
         var listener = netty.listen(bootstrap, "chat", address).sync().channel(); // inherited, or bound
         System.out.println("listening at " + listener.localAddress());
-        takeover.ready(); // from here on we accept, and a predecessor hands over its connections
+        takeover.ready(); // from here on we accept, and a predecessor offers its connections
         takeover.awaitDone(); // a successor has everything
         // README: end
         group.shutdownGracefully();

@@ -16,14 +16,16 @@ final class Onlooker implements EventHandler {
     private static final long PROGRESS_EVERY = TimeUnit.MILLISECONDS.toNanos(50);
 
     private final Takeover takeover;
+    private final Switches switches;
     private NettyTakeover netty;
     private boolean migrating;
     private long began;
     private long told;
     private int connections;
 
-    Onlooker(Takeover takeover) {
+    Onlooker(Takeover takeover, Switches switches) {
         this.takeover = takeover;
+        this.switches = switches;
     }
 
     void of(NettyTakeover netty) {
@@ -54,6 +56,7 @@ final class Onlooker implements EventHandler {
         } else if (event instanceof Event.Relieved) {
             tell("relieved", Map.of());
         } else if (event instanceof Event.Aborted aborted) {
+            switches.aborted();
             tell("aborted", Map.of("cause", aborted.cause().getMessage()));
         } else if (event instanceof Event.Done done) {
             tell("done", Map.of("left", done.left()));

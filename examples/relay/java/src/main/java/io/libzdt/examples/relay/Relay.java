@@ -97,10 +97,10 @@ public final class Relay {
                 Map.of("pid", pid, "language", "java", "runtime", runtime, "generation", takeover.generation()));
         boolean inherited = takeover.predecessor().isPresent();
 
-        Onlooker onlooker = new Onlooker(takeover);
+        Switches switches = new Switches(takeover, options);
+        Onlooker onlooker = new Onlooker(takeover, switches);
         NettyTakeover netty = NettyTakeover.of(takeover, onlooker);
         onlooker.of(netty);
-        Switches switches = new Switches(takeover, options);
         String who = pid + " java " + takeover.generation();
         IoHandlerFactory transport = options.getOrDefault("transport", "epoll").equals("nio")
                 ? NioIoHandler.newFactory()

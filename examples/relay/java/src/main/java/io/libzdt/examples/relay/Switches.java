@@ -4,10 +4,13 @@ import io.libzdt.Takeover;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 /** What only tests want (PROTOCOL.md, section 4): to hold, to refuse, to be slow, to stop and to die at a chosen moment. */
 final class Switches {
     private final Takeover takeover;
+    private final CountDownLatch aborted = new CountDownLatch(1);
     private final boolean holdBeforeReady;
     private final boolean refuseAll;
     private final long adoptDelayMs;
@@ -30,6 +33,11 @@ final class Switches {
         return refuseAll;
     }
 
+    /** The attempt is off. */
+    void aborted() {
+        aborted.countDown();
+    }
+
     /** The listener is there, {@code ready} comes next. */
     void beforeReady() throws IOException {
         while (holdBeforeReady && System.in.read() != '\n') {}
@@ -45,6 +53,9 @@ final class Switches {
         if (stopAfterAdopting == adopted) {
             stopAfterAdopting = -1; // once: it is woken up again
             raise("STOP");
+            // This event loop might accept once more before the other thread hears that the attempt is off. It does no
+            // harm, but the tests count who is left in the queue.
+            aborted.await(1, TimeUnit.SECONDS);
         }
     }
 
