@@ -58,11 +58,12 @@ final class Onlooker implements EventHandler {
         } else if (event instanceof Event.Aborted aborted) {
             switches.aborted();
             tell("aborted", Map.of("cause", aborted.cause().getMessage()));
-        } else if (event instanceof Event.Done done) {
-            tell("done", Map.of("left", done.left()));
         }
         if (migrating) {
-            progress();
+            progress(event instanceof Event.Done);
+        }
+        if (event instanceof Event.Done done) {
+            tell("done", Map.of("left", done.left()));
         }
     }
 
@@ -75,13 +76,13 @@ final class Onlooker implements EventHandler {
     }
 
     /** How far it is: now and then, and when it is over. */
-    private void progress() {
+    private void progress(boolean over) {
         int toMove = netty.toMove(); // first, or something might be offered in between
         Progress progress = takeover.progress();
         long moved = progress.settled();
         long returned = progress.returned();
         long now = System.nanoTime();
-        if (toMove == 0 && moved + returned == progress.offered()) {
+        if (over || toMove == 0 && moved + returned == progress.offered()) {
             migrating = false;
             tell(
                     "migrated",
