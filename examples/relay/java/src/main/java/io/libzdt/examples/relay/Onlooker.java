@@ -82,7 +82,7 @@ final class Onlooker implements EventHandler {
         long moved = progress.settled();
         long returned = progress.returned();
         long now = System.nanoTime();
-        if (over || toMove == 0 && moved + returned == progress.offered()) {
+        if ((over || toMove == 0) && moved + returned == progress.offered()) {
             migrating = false;
             tell(
                     "migrated",
