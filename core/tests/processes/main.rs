@@ -2,6 +2,8 @@
 //! and when a process dies at a moment that matters.
 #![allow(clippy::unwrap_used)]
 
+mod after_ready;
+mod chain;
 #[path = "../common/mod.rs"]
 mod common;
 mod descriptors;

@@ -49,7 +49,7 @@ impl Player {
 
     /// Tells it what to do; [`Server`] knows the orders.
     pub fn tell(&mut self, order: &str) {
-        writeln!(self.talk.get_mut(), "{order}").unwrap();
+        self.talk.get_mut().write_all(format!("{order}\n").as_bytes()).unwrap();
     }
 
     /// The next thing it says that begins with `what`, in time; what comes before is kept.
@@ -73,6 +73,14 @@ impl Player {
         }
     }
 
+    /// Waits until it is so.
+    pub fn comes_to(&mut self, is_so: impl Fn(Counts) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so(self.counts()) {
+            assert!(Instant::now() < until, "{:?}", self.counts());
+        }
+    }
+
     /// Whether it has said something that begins with `what`.
     pub fn has_said(&mut self, what: &str) -> bool {
         // Whatever it said before it carried out this order is here then.
@@ -87,7 +95,7 @@ impl Player {
             Ok(0) => panic!("it ended before it said {what:?}, only {:?}", self.heard),
             Ok(_) => self.heard.push(line.trim_end().into()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                self.heard.extend((!line.is_empty()).then_some(line));
+                assert!(line.is_empty(), "a line is written in one piece: {line}");
             }
             Err(error) => panic!("{error}"),
         }
@@ -132,6 +140,11 @@ impl Player {
         assert_eq!(served_by(clients, name), clients.len());
         self.end();
         new
+    }
+
+    /// Kills it on the spot.
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Tells it to end, and sees that it did so without a panic.
@@ -190,7 +203,7 @@ impl Talk {
     }
 
     pub fn say(&mut self, line: &str) {
-        writeln!(self.0.get_mut(), "{line}").unwrap();
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// What the test says next, if it says something.
@@ -199,7 +212,10 @@ impl Talk {
         match self.0.read_line(&mut line) {
             Ok(0) => panic!("the test is over"),
             Ok(_) => Some(line.trim_end().into()),
-            Err(_) => None,
+            Err(_) => {
+                assert!(line.is_empty(), "a line is written in one piece: {line}");
+                None
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
-use zdt::{Adopted, Config, Connection, Event, Frozen, ListenerSpec, NotMigrated, Progress, Takeover};
+use zdt::{Adopted, Config, Connection, Event, Frozen, ListenerSpec, NotMigrated, Offer, Progress, Takeover};
 
 /// How a server behaves.
 pub struct Part {
@@ -21,11 +21,13 @@ pub struct Part {
     pub state: fn(u64) -> usize,
     /// It never says that it has migrated all: it drains to the deadline.
     pub never_done: bool,
+    /// It neither adopts nor refuses.
+    pub never_answers: bool,
 }
 
 impl Part {
     pub fn new(name: char, config: Config) -> Part {
-        Part { name, config, before: || {}, state: |_| 0, never_done: false }
+        Part { name, config, before: || {}, state: |_| 0, never_done: false, never_answers: false }
     }
 }
 
@@ -41,6 +43,7 @@ pub struct Server {
     frozen: BTreeMap<u64, TcpStream>,
     /// Still to be offered.
     waiting: Vec<Frozen>,
+    unanswered: Vec<Offer>,
     next_id: u64,
     over: bool,
 }
@@ -71,6 +74,7 @@ impl Server {
             live: BTreeMap::new(),
             frozen: BTreeMap::new(),
             waiting: Vec::new(),
+            unanswered: Vec::new(),
             next_id: 0,
             over: false,
         };
@@ -119,6 +123,7 @@ impl Server {
 
     fn happened(&mut self, event: Event) {
         match event {
+            Event::Offer(offer) if self.part.never_answers => self.unanswered.push(offer),
             Event::Offer(offer) => {
                 if let Some(connection) = offer.adopt().unwrap() {
                     self.adopt(connection);
