@@ -31,7 +31,11 @@ pub fn read(fd: BorrowedFd<'_>, expected: u64) -> io::Result<Vec<u8>> {
     if length != expected {
         return Err(memfd::invalid(format!("the memfd has {length} bytes, announced were {expected}")));
     }
-    let mut bytes = vec![0; usize::try_from(expected).map_err(|_| io::ErrorKind::OutOfMemory)?];
+    let expected = usize::try_from(expected).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut bytes = Vec::new();
+    // The other side says how many: no memory for them is an error, and no end of this process.
+    bytes.try_reserve_exact(expected).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    bytes.resize(expected, 0);
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }

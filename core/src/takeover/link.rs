@@ -178,10 +178,20 @@ impl Link {
         match envelope.message {
             message if complete => Ok(Arrival::Message(message, descriptors)),
             message @ Message::Offer(_) => Ok(Arrival::Truncated(message, descriptors)),
+            _ if got.descriptors_truncated => Err(Error::new(
+                ErrorKind::DescriptorLimit,
+                format!(
+                    "process {} could take {} of the {} descriptors of a message: RLIMIT_NOFILE, or a security module",
+                    std::process::id(),
+                    descriptors.len(),
+                    envelope.descriptors
+                ),
+                "the link is of no more use",
+            )),
             _ => Err(Error::new(
                 ErrorKind::DescriptorCount,
                 format!(
-                    "{} descriptors came with a message that has {}; RLIMIT_NOFILE or a security module may have dropped some",
+                    "{} descriptors came with a message that has {}",
                     descriptors.len(),
                     envelope.descriptors
                 ),

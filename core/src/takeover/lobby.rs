@@ -1,12 +1,12 @@
 //! Where newcomers wait until they have said HELLO: a silent one keeps nobody out.
 
-use super::actions::Millis;
+use super::actions::{Millis, Standing};
 use super::config::Reads;
 use super::event::Peer;
 use super::explain::refuse_note;
 use super::link::{Arrival, Link};
 use super::lower::{Down, SLOTS};
-use super::state::{DOWN, DOWN_DEATH, LOBBY, Outside, State};
+use super::state::{DOWN, DOWN_DEATH, LOBBY, Outside, SERVICE, State};
 use super::upper::check_pidfd;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ownership::SharedLedger;
@@ -14,15 +14,20 @@ use crate::sys::process::{self, Credentials};
 use crate::sys::unix;
 use crate::wire::limits::VERSIONS;
 use crate::wire::message::{Hello, Message, Refuse, Role};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// More silent newcomers than this, and the one that waited longest is let go.
 const PLACES: usize = 16;
+/// How long the door stays shut where there is no descriptor for a newcomer: looking all the time would take a core.
+const SHUT: Millis = 100;
 
 #[derive(Debug, Default)]
 pub(super) struct Lobby {
     waiting: Vec<Newcomer>,
     next_token: u64,
+    /// No descriptor was left: nobody is let in before.
+    shut_until: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -35,7 +40,7 @@ struct Newcomer {
 
 impl Lobby {
     /// Lets go whoever did not say HELLO in time.
-    pub(super) fn expire(&mut self, now: Millis, out: &Outside) {
+    fn expire(&mut self, now: Millis, out: &Outside) {
         self.waiting.retain(|newcomer| {
             let stays = newcomer.until > now;
             if !stays {
@@ -46,7 +51,8 @@ impl Lobby {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Millis> {
-        self.waiting.iter().map(|newcomer| newcomer.until).min()
+        let waiting = self.waiting.iter().map(|newcomer| newcomer.until);
+        waiting.chain(self.shut_until).min()
     }
 
     pub(super) fn clear(&mut self, out: &Outside) {
@@ -62,14 +68,31 @@ impl Lobby {
 }
 
 impl State {
+    /// Lets go whoever waited too long, and opens the door again.
+    pub(super) fn tend_lobby(&mut self, now: Millis, out: &Outside) {
+        self.lobby.expire(now, out);
+        if self.lobby.shut_until.is_some_and(|until| until <= now) {
+            self.lobby.shut_until = None;
+            // In doubt about who owns the service nobody is let in.
+            let socket =
+                self.takeover_socket.as_ref().filter(|_| self.engine.service.standing == Standing::Owner);
+            let _ = out.watch(socket.map(AsFd::as_fd), SERVICE);
+        }
+    }
+
     /// Newcomers are at the takeover socket.
     pub(super) fn admit(&mut self, out: &Outside) {
         let now = out.now();
         while let Some(socket) = &self.takeover_socket {
             let accepted = match unix::accept(socket.as_fd()) {
                 Ok(accepted) => accepted,
-                // Out of descriptors, or nobody there: whoever waits goes on waiting.
-                Err(_) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Out of descriptors: whoever waits goes on waiting.
+                Err(_) => {
+                    out.unwatch(Some(socket.as_fd()));
+                    self.lobby.shut_until = Some(now + SHUT);
+                    return;
+                }
             };
             let Ok(credentials) = process::peer_credentials(accepted.as_fd()) else { continue };
             let mut link = Link::new(accepted);
@@ -185,8 +208,12 @@ fn trusted(credentials: &Credentials, allowed: &[u32]) -> Result<()> {
 
 /// Says no; whoever does not read it learns nothing, and that is its loss.
 fn refuse(link: &mut Link, error: &Error) {
-    let note = refuse_note(error);
-    let pid = error.pid().unwrap_or(0);
-    link.queue(Message::Refuse(Refuse { number: note.number, reason: note.reason, pid }), Vec::new());
+    link.queue(refusal(error), Vec::new());
     let _ = link.flush();
+}
+
+/// REFUSE, because of this.
+pub(super) fn refusal(error: &Error) -> Message {
+    let note = refuse_note(error);
+    Message::Refuse(Refuse { number: note.number, reason: note.reason, pid: error.pid().unwrap_or(0) })
 }

@@ -6,6 +6,7 @@ use super::batch::{Batch, memfd_for};
 use super::config::Reads;
 use super::event::Peer;
 use super::link::{Arrival, Link, Outgoing};
+use super::lobby::refusal;
 use super::predecessor::{FromSuccessor, NoOffer};
 use super::state::{Outside, State};
 use crate::connection::Frozen;
@@ -168,9 +169,13 @@ impl State {
         let Some(attempt) = self.engine.down.as_ref().map(super::predecessor::Predecessor::attempt) else {
             return;
         };
-        let pidfd = process::own_pidfd();
-        let (Some(down), Ok(pidfd)) = (&mut self.down, pidfd) else { return };
-        let Ok(ledger) = down.ledger.descriptor().try_clone_to_owned() else { return };
+        let Some(down) = &mut self.down else { return };
+        let ours = process::own_pidfd()
+            .and_then(|pidfd| Ok((pidfd, down.ledger.descriptor().try_clone_to_owned()?)));
+        let (pidfd, ledger) = match ours {
+            Ok(ours) => ours,
+            Err(error) => return self.let_down(&error, out.now()),
+        };
         let service = &self.engine.service;
         let welcome = Welcome {
             version: 1,
@@ -188,11 +193,17 @@ impl State {
     }
 
     pub(super) fn send_listeners(&mut self, now: Millis) {
-        let sent = self.queue_listeners();
-        if sent.is_err() {
-            // Out of descriptors for the copies: the newcomer is let down, we go on serving.
-            self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.broke(context)));
+        if let Err(error) = self.queue_listeners() {
+            self.let_down(&error, now);
         }
+    }
+
+    /// Out of descriptors for what a newcomer gets: it is told so, and we go on serving.
+    fn let_down(&mut self, error: &std::io::Error, now: Millis) {
+        if let Some(down) = &mut self.down {
+            down.link.queue(refusal(&Error::system("the predecessor's dup", error)), Vec::new());
+        }
+        self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.broke(context)));
     }
 
     fn queue_listeners(&mut self) -> std::io::Result<()> {

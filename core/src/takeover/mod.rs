@@ -8,7 +8,7 @@
 //! | `service` | the listeners, and readiness |
 //! | `upper`, `lower`, `lobby` | the links: to our predecessor, to our successor, of newcomers |
 //! | `link`, `batch` | messages and descriptors on a socket |
-//! | `path` | the takeover socket at its path |
+//! | `path`, `leftovers` | the takeover socket at its path |
 
 mod actions;
 mod batch;
@@ -16,6 +16,7 @@ mod config;
 mod engine;
 mod event;
 mod explain;
+mod leftovers;
 mod link;
 mod lobby;
 mod lower;

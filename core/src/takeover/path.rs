@@ -4,20 +4,20 @@
 //! if there is still nobody, bind and listen under a temporary name and rename that over the path. So of any number of
 //! processes that find a dead path one becomes the first, and no newcomer ever finds a socket that does not listen yet.
 
+use super::leftovers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::{Directory, FileLock};
 use crate::sys::process::{Credentials, effective_uid, peer_credentials};
 use crate::sys::unix;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How many newcomers may wait at the takeover socket.
 pub const BACKLOG: i32 = 64;
@@ -252,8 +252,8 @@ impl<'a> Place<'a> {
 
     /// Binds and listens under a name that nobody knows, then takes the path over in one step.
     fn bind(&self) -> Result<OwnedFd> {
-        let random = RandomState::new().hash_one((std::process::id(), SystemTime::now()));
-        let temporary = self.directory.at(OsStr::new(&format!(".zdt-{random:016x}")));
+        leftovers::remove_dead(&self.directory, self.name);
+        let temporary = self.directory.at(OsStr::new(&leftovers::temporary_name(self.name)));
         let socket = unix::bind_seqpacket(&temporary).map_err(|error| self.system("bind", &error))?;
         let placed = fs::set_permissions(&temporary, Permissions::from_mode(0o600))
             .and_then(|()| unix::listen(socket.as_fd(), BACKLOG))

@@ -222,7 +222,7 @@ impl State {
         let now = out.now();
         self.clock = now;
         self.engine.tick(now);
-        self.lobby.expire(now, out);
+        self.tend_lobby(now, out);
         self.check_for_hang(now, out);
         loop {
             let up_ledger = self.up.as_ref().and_then(|up| up.ledger.as_ref());

@@ -307,8 +307,16 @@ fn make_room(coming: u64, predecessor: u32) -> Result<()> {
 
 /// The pidfd that came with HELLO or WELCOME is of the process that the kernel reports.
 pub(super) fn check_pidfd(pidfd: &OwnedFd, pid: u32) -> Result<()> {
-    // -1: no pidfd at all, or of a process that is gone.
-    let said = process::pid_of(pidfd.as_fd()).unwrap_or(-1);
+    let said = match process::pid_of(pidfd.as_fd()) {
+        Ok(said) => said,
+        // -1: no pidfd at all, or of a process that is gone.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => -1,
+        // Out of descriptors, for instance: that says nothing about the other side.
+        Err(error) => {
+            return Err(Error::system("looking at a pidfd in /proc/self/fdinfo", &error)
+                .now("nothing moved; call again"));
+        }
+    };
     // 0: the kernel does not show the process in our pid namespace; then there is nothing to compare.
     if said == i64::from(pid) || said >= 0 && (pid == 0 || said == 0) {
         return Ok(());

@@ -90,7 +90,7 @@ impl Parcel {
     /// that it can be refused before they are closed.
     pub fn fill(&mut self, mut bytes: Vec<u8>) -> Result<()> {
         let announced = self.memfd().map_or(0, |(_, total)| total);
-        let Some(memfd) = self.memfd.take_if(|_| bytes.len() as u64 == announced) else {
+        let Some(memfd) = self.memfd.as_ref().filter(|_| bytes.len() as u64 == announced) else {
             let what = format!("{} bytes lie in a memfd that should hold {announced}", bytes.len());
             return Err(Error::new(ErrorKind::Malformed, what, "refuse the connection"));
         };
@@ -102,14 +102,30 @@ impl Parcel {
                 .chain(companions)
                 .collect();
         // From the end, so that what is cut off is copied once and the state, first and often largest, not at all.
+        let mut cut = Vec::with_capacity(places.len());
         for (place, length) in places.into_iter().zip(&memfd.lengths).rev() {
-            match bytes.len() - *length as usize {
-                0 => *place = std::mem::take(&mut bytes),
-                start => *place = bytes.split_off(start),
-            }
+            cut.push((place, cut_off(&mut bytes, *length as usize)?));
         }
+        cut.into_iter().for_each(|(place, bytes)| *place = bytes);
+        self.memfd = None;
         Ok(())
     }
+}
+
+/// The last `length` bytes, with no copy where that is all. How many there are the other side says: no memory for them is an
+/// error, and no end of this process.
+fn cut_off(bytes: &mut Vec<u8>, length: usize) -> Result<Vec<u8>> {
+    let start = bytes.len() - length;
+    if start == 0 {
+        return Ok(std::mem::take(bytes));
+    }
+    let mut end = Vec::new();
+    end.try_reserve_exact(length).map_err(|error| {
+        Error::new(ErrorKind::System, format!("{length} bytes: {error}"), "refuse the connection")
+    })?;
+    end.extend_from_slice(&bytes[start..]);
+    bytes.truncate(start);
+    Ok(end)
 }
 
 /// Whether there are as many descriptors as the items have.
