@@ -1,5 +1,6 @@
 //! What a connection is: an established stream socket, with everything that must travel with it.
 
+use crate::sys::wipe::wipe;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -9,10 +10,13 @@ use std::sync::Arc;
 
 /// An established stream socket (TCP or Unix), accepted or dialled, and all that belongs to it.
 ///
+/// Its bytes may be what clients believe to be private: `Debug` shows how many there are, and whoever has used them
+/// [`wipe`](Connection::wipe)s them. libzdt does so with what it holds.
+///
 /// `F` says who owns the descriptors. A predecessor gives [`Frozen`] connections to
 /// [`Takeover::migrate`](crate::Takeover::migrate): it lends raw descriptors and keeps its own objects. A successor gets
 /// [`Adopted`] ones from [`Offer::adopt`](crate::Offer::adopt): it owns them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Connection<F> {
     /// The caller's own name for the connection: whatever finds its objects again in `Settled` and `Returned`. It does
     /// not travel; an adopted connection has the number that its offer had.
@@ -88,7 +92,7 @@ impl fmt::Display for Protocol {
 }
 
 /// A further descriptor that belongs to a connection, with the bytes on their way through it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Companion<F> {
     /// What it is to the connection, for instance `upstream`. At most 255 bytes.
     pub name: String,
@@ -138,5 +142,89 @@ impl<F> Connection<F> {
     /// How many descriptors it has, companions included.
     pub fn descriptors(&self) -> usize {
         1 + self.companions.len()
+    }
+
+    /// Overwrites state, unread and unsent bytes, companions' included, and empties them. What was copied elsewhere, and
+    /// what a vector left behind as it grew, it cannot reach.
+    pub fn wipe(&mut self) {
+        let companions = self.companions.iter_mut().flat_map(|c| [&mut c.unread, &mut c.unsent]);
+        for bytes in [&mut self.state, &mut self.unread, &mut self.unsent].into_iter().chain(companions) {
+            if !bytes.is_empty() {
+                wipe(bytes);
+                bytes.clear();
+            }
+        }
+    }
+}
+
+impl<F: fmt::Debug> fmt::Debug for Connection<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("socket", &self.socket)
+            .field("companions", &self.companions)
+            .field("protocol", &self.protocol)
+            .field("state_version", &self.state_version)
+            .field("state", &Length(&self.state))
+            .field("unread", &Length(&self.unread))
+            .field("unsent", &Length(&self.unsent))
+            .field("local", &self.local)
+            .field("peer", &self.peer)
+            .field("dialled", &self.dialled)
+            .finish()
+    }
+}
+
+impl<F: fmt::Debug> fmt::Debug for Companion<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Companion")
+            .field("name", &self.name)
+            .field("fd", &self.fd)
+            .field("unread", &Length(&self.unread))
+            .field("unsent", &Length(&self.unsent))
+            .finish()
+    }
+}
+
+/// How many bytes there are, and not which.
+struct Length<'a>(&'a [u8]);
+
+impl fmt::Debug for Length<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// A connection in libzdt's hands: its bytes are wiped when it is dropped, unless it is taken out.
+#[derive(Debug)]
+pub(crate) struct Kept<F>(Option<Connection<F>>);
+
+impl<F> Kept<F> {
+    pub(crate) fn new(connection: Connection<F>) -> Kept<F> {
+        Kept(Some(connection))
+    }
+
+    pub(crate) fn nothing() -> Kept<F> {
+        Kept(None)
+    }
+
+    pub(crate) fn get(&self) -> Option<&Connection<F>> {
+        self.0.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> Option<&mut Connection<F>> {
+        self.0.as_mut()
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Connection<F>> {
+        self.0.take()
+    }
+}
+
+impl<F> Drop for Kept<F> {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.wipe();
+        }
     }
 }

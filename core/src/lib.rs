@@ -11,6 +11,9 @@ pub mod reuseport;
 mod connection;
 mod error;
 mod fds;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod listener;
 mod observe;
 mod ownership;

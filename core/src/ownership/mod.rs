@@ -8,7 +8,7 @@
 mod deed;
 mod ledger;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use deed::Deed;
 pub(crate) use deed::{Commit, DeedWord, Resume, SharedDeed, abort, commit, leave, resume};
 pub(crate) use ledger::{Ledger, SharedLedger, Word};

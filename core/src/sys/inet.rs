@@ -127,6 +127,34 @@ pub fn kind(socket: BorrowedFd<'_>) -> io::Result<Option<Kind>> {
     }))
 }
 
+/// Whether it is a stream socket that has a peer: one that listens, was never connected or was reset has none, and what is
+/// no socket neither. One system call for TCP, three for others.
+pub fn is_connected_stream(socket: BorrowedFd<'_>) -> bool {
+    const SYN_SENT: u8 = 2;
+    const CLOSE: u8 = 7;
+    const LISTEN: u8 = 10;
+    let mut state = 0u8;
+    let mut length = size_of::<u8>() as libc::socklen_t;
+    let into = (&raw mut state).cast();
+    // SAFETY: writes one byte, tcpi_state (tcp(7)), as the length says; both outlive the call.
+    let tcp =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut length) };
+    if tcp == 0 {
+        return ![SYN_SENT, CLOSE, LISTEN].contains(&state);
+    }
+    let stream = number(socket, libc::SOL_SOCKET, libc::SO_TYPE).is_ok_and(|kind| kind == libc::SOCK_STREAM);
+    stream && has_peer(socket)
+}
+
+/// Whether getpeername(2) knows somebody.
+fn has_peer(socket: BorrowedFd<'_>) -> bool {
+    // SAFETY: all-zero is a valid sockaddr_storage.
+    let mut address: libc::sockaddr_storage = unsafe { zeroed() };
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: writes an address of at most the length given; both outlive the call.
+    unsafe { libc::getpeername(socket.as_raw_fd(), (&raw mut address).cast(), &mut length) == 0 }
+}
+
 /// Binds to `address` (bind(2)).
 pub fn bind(socket: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     match address {

@@ -12,6 +12,7 @@ pub mod scm_rights;
 pub mod shared;
 pub mod trouble;
 pub mod unix;
+pub mod wipe;
 
 #[cfg(test)]
 pub mod testing;

@@ -189,7 +189,8 @@ impl Engine {
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
         let up = self.up.as_ref().and_then(|up| up.timers.earliest());
         let down = self.down.as_ref().and_then(|down| down.timers.earliest());
-        earliest(&[up, down, self.alone_until])
+        // While a successor is at it, `tick` leaves this one alone: it must not fire again and again.
+        earliest(&[up, down, self.alone_until.filter(|_| self.down.is_none())])
     }
 
     /// Whether ECONNRESET on a link means: read on, the queued messages come after it.
@@ -199,7 +200,7 @@ impl Engine {
 
     /// Whether nobody else can tell that the next step was done: it queues a message, tells the application something,
     /// reads words, or moves something inside.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn next_is_private(&self) -> bool {
         if let Some(action) = self.actions.front() {
             return matches!(action, Action::Send(..) | Action::Tell(_));

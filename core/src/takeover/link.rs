@@ -3,13 +3,17 @@
 use super::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::trouble::{self, Trouble};
+use crate::sys::wipe::wipe;
 use crate::sys::{scm_rights, unix};
 use crate::wire::limits::MAX_PAYLOAD;
 use crate::wire::message::{Envelope, Message};
-use crate::wire::{decode, encode};
+use crate::wire::{Bytes, decode, encode};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// Messages that may wait before wake-ups and reasons are left out.
+const MOST_QUEUED: usize = 64;
 
 /// What is to be sent, in order; bytes are made at the moment of sending, when the sequence number is known.
 #[derive(Debug)]
@@ -57,7 +61,7 @@ pub(super) struct Link {
     pub(super) outbox: VecDeque<Outgoing>,
     /// The batch whose descriptors turned out to be closed.
     pub(super) bad: Option<Batch>,
-    buffer: Vec<u8>,
+    buffer: Bytes,
     bytes: Vec<u8>,
 }
 
@@ -74,12 +78,16 @@ impl Link {
             waits_for_room: false,
             outbox: VecDeque::new(),
             bad: None,
-            buffer: vec![0; MAX_PAYLOAD],
+            buffer: vec![0; MAX_PAYLOAD].into(),
             bytes: Vec::new(),
         }
     }
 
+    /// Queues a message. A peer that does not read loses wake-ups and reasons, which those that wait stand for.
     pub(super) fn queue(&mut self, message: Message, descriptors: Vec<OwnedFd>) {
+        if self.outbox.len() >= MOST_QUEUED && matches!(message, Message::Answer | Message::Note(_)) {
+            return;
+        }
         self.outbox.push_back(Outgoing::Control(message, descriptors));
     }
 
@@ -165,7 +173,9 @@ impl Link {
                 "the link is of no more use",
             ));
         }
-        let envelope = decode(&self.buffer[..got.bytes])?;
+        let decoded = decode(&self.buffer[..got.bytes]);
+        wipe(&mut self.buffer[..got.bytes]);
+        let envelope = decoded?;
         if envelope.sequence != self.received {
             return Err(Error::new(
                 ErrorKind::OutOfOrder,

@@ -61,7 +61,7 @@ impl Lobby {
 
     fn take(&mut self, token: u64, out: &Outside) -> Option<Newcomer> {
         let place = self.waiting.iter().position(|newcomer| newcomer.token == token)?;
-        let newcomer = self.waiting.swap_remove(place);
+        let newcomer = self.waiting.remove(place);
         out.unwatch(newcomer.link.socket());
         Some(newcomer)
     }
@@ -82,7 +82,6 @@ impl State {
 
     /// Newcomers are at the takeover socket.
     pub(super) fn admit(&mut self, out: &Outside) {
-        let now = out.now();
         while let Some(socket) = &self.takeover_socket {
             let accepted = match unix::accept(socket.as_fd()) {
                 Ok(accepted) => accepted,
@@ -90,25 +89,35 @@ impl State {
                 // Out of descriptors: whoever waits goes on waiting.
                 Err(_) => {
                     out.unwatch(Some(socket.as_fd()));
-                    self.lobby.shut_until = Some(now + SHUT);
+                    self.lobby.shut_until = Some(out.now() + SHUT);
                     return;
                 }
             };
-            let Ok(credentials) = process::peer_credentials(accepted.as_fd()) else { continue };
-            let mut link = Link::new(accepted);
-            if let Err(error) = trusted(&credentials, &out.config.allowed_uids) {
-                refuse(&mut link, &error);
-                continue;
-            }
-            let token = LOBBY + self.lobby.next_token;
-            self.lobby.next_token += 1;
-            if self.lobby.waiting.len() >= PLACES {
-                let longest = self.lobby.waiting[0].token;
-                drop(self.lobby.take(longest, out));
-            }
-            if out.watch(link.socket(), token).is_ok() {
-                let until = now + out.durations().handshake;
-                self.lobby.waiting.push(Newcomer { token, link, credentials, until });
+            self.admit_one(accepted, out);
+        }
+    }
+
+    pub(super) fn admit_one(&mut self, accepted: OwnedFd, out: &Outside) {
+        let Ok(credentials) = process::peer_credentials(accepted.as_fd()) else { return };
+        let mut link = Link::new(accepted);
+        if let Err(error) = trusted(&credentials, &out.config.allowed_uids) {
+            return refuse(&mut link, &error);
+        }
+        let token = LOBBY + self.lobby.next_token;
+        self.lobby.next_token += 1;
+        if out.watch(link.socket(), token).is_err() {
+            return;
+        }
+        let until = out.now() + out.durations().handshake;
+        self.lobby.waiting.push(Newcomer { token, link, credentials, until });
+        if self.lobby.waiting.len() > PLACES {
+            // Whoever has spoken meanwhile is heard before anybody is let go.
+            let longest = &self.lobby.waiting[0];
+            let (token, spoke) = (longest.token, longest.link.can_be_read());
+            if spoke {
+                self.receive_newcomer(token, out);
+            } else {
+                drop(self.lobby.take(token, out));
             }
         }
     }
@@ -147,7 +156,7 @@ impl State {
             pid: newcomer.credentials.pid,
             program: hello.program,
             runtime: hello.runtime,
-            generation: self.generation + 1,
+            generation: self.generation.saturating_add(1),
         };
         let reads =
             hello.reads.into_iter().map(|r| Reads { protocol: r.protocol, versions: r.versions }).collect();

@@ -9,7 +9,7 @@ use super::link::{Arrival, Link, Outgoing};
 use super::lobby::refusal;
 use super::predecessor::{FromSuccessor, NoOffer};
 use super::state::{Outside, State};
-use crate::connection::Frozen;
+use crate::connection::{Frozen, Kept};
 use crate::error::{Error, ErrorKind};
 use crate::ownership::SharedLedger;
 use crate::sys::process;
@@ -17,7 +17,7 @@ use crate::wire::check;
 use crate::wire::limits::{MAX_ADDRESS, MAX_DESCRIPTORS, WINDOW_CONNECTIONS, WINDOW_MESSAGES};
 use crate::wire::message::{Draining, ListenerItem, Listeners, Message, Note, Welcome};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 /// How many connections can be offered on one link. A word that was never used costs no memory.
 pub(super) const SLOTS: u32 = 1 << 20;
@@ -31,8 +31,8 @@ pub(super) struct Down {
     pub reads: Vec<Reads>,
     /// How many more descriptors it said it has room for.
     room: u64,
-    /// What was lent to us, by slot from `first_lent` on; `None`: let go or given back.
-    lent: VecDeque<Option<Frozen>>,
+    /// What was lent to us, by slot from `first_lent` on; nothing: let go or given back.
+    lent: VecDeque<Kept<RawFd>>,
     first_lent: u32,
     /// The message in the making.
     batch: Batch,
@@ -89,7 +89,7 @@ impl Down {
     }
 
     /// The word of `slot` was decided: `f` sees what was lent for it, which is let go of then.
-    fn decided<R>(&mut self, slot: u32, f: impl FnOnce(&mut Option<Frozen>) -> Option<R>) -> Option<R> {
+    fn decided<R>(&mut self, slot: u32, f: impl FnOnce(&mut Kept<RawFd>) -> Option<R>) -> Option<R> {
         let batch = self.unsettled.iter().position(|(first, last, _)| (*first..=*last).contains(&slot));
         if let Some(batch) = batch {
             self.unsettled[batch].2 -= 1;
@@ -99,9 +99,9 @@ impl Down {
         }
         let lent = self.lent.get_mut(slot.checked_sub(self.first_lent)? as usize)?;
         let seen = f(lent);
-        *lent = None;
+        *lent = Kept::nothing();
         // Decided in order, as it is most often, the front is free each time.
-        let free = self.lent.iter().take_while(|lent| lent.is_none()).count();
+        let free = self.lent.iter().take_while(|lent| lent.get().is_none()).count();
         self.lent.drain(..free);
         self.first_lent += free as u32;
         seen
@@ -112,9 +112,9 @@ impl Down {
             self.first_lent = slot;
         }
         while self.first_lent + (self.lent.len() as u32) < slot {
-            self.lent.push_back(None);
+            self.lent.push_back(Kept::nothing());
         }
-        self.lent.push_back(Some(connection));
+        self.lent.push_back(Kept::new(connection));
     }
 
     /// Nothing that waits to be sent goes out any more: what was lent is going back.
@@ -320,7 +320,7 @@ impl State {
     pub(super) fn settled(&mut self, slot: u32) -> Option<u64> {
         let progress = &mut self.progress;
         self.down.as_mut()?.decided(slot, |lent| {
-            let connection = lent.as_ref()?;
+            let connection = lent.get()?;
             progress.count(connection);
             Some(connection.id)
         })

@@ -16,11 +16,13 @@ mod config;
 mod engine;
 mod event;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod leftovers;
 mod link;
 mod lobby;
 mod lower;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod model;
 mod offer;
 pub(crate) mod path;

@@ -3,25 +3,25 @@
 use super::Shared;
 use super::state::State;
 use super::successor::Refusal;
-use crate::connection::Adopted;
+use crate::connection::{Adopted, Kept};
 use crate::error::Result;
 use crate::sys::unix;
 use crate::wire::Parcel;
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A connection that the predecessor has frozen and offers. [`adopt`](Offer::adopt) it once the objects for it are built;
 /// [`refuse`](Offer::refuse) it, or drop it, and it goes back to the predecessor as it was.
 pub struct Offer {
     slot: u32,
-    /// `None`: answered.
-    connection: Option<Adopted>,
+    /// Nothing: answered.
+    connection: Kept<OwnedFd>,
     inner: Shared,
 }
 
 impl Offer {
     pub(super) fn new(parcel: Parcel, inner: &Shared) -> Offer {
-        Offer { slot: parcel.slot, connection: Some(parcel.connection), inner: inner.clone() }
+        Offer { slot: parcel.slot, connection: parcel.connection, inner: inner.clone() }
     }
 
     /// What is offered. Look at it, but leave the descriptors alone until it is adopted: the predecessor may take the
@@ -29,7 +29,7 @@ impl Offer {
     #[allow(clippy::missing_panics_doc)]
     pub fn connection(&self) -> &Adopted {
         self.connection
-            .as_ref()
+            .get()
             .unwrap_or_else(|| unreachable!("an offer has its connection until it is answered"))
     }
 
@@ -41,9 +41,11 @@ impl Offer {
     /// # Errors
     /// `Closed` or `Forked`: the offer is gone with the handle.
     pub fn adopt(mut self) -> Result<Option<Adopted>> {
-        let Some(connection) = self.connection.take() else { return Ok(None) };
-        let ours = self.inner.adopt(self.slot, &connection)?;
-        Ok(ours.then_some(connection))
+        // It is answered, whatever comes of it; what is not ours is wiped.
+        let mut kept = std::mem::replace(&mut self.connection, Kept::nothing());
+        let Some(connection) = kept.get() else { return Ok(None) };
+        let ours = self.inner.adopt(self.slot, connection)?;
+        Ok(if ours { kept.take() } else { None })
     }
 
     /// Gives the connection back; the predecessor goes on with it. `why` is for people: it travels with the refusal. Never blocks; any thread.
@@ -54,7 +56,7 @@ impl Offer {
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
+        if let Some(connection) = self.connection.get() {
             self.inner.refuse(self.slot, connection);
         }
     }
@@ -83,6 +85,13 @@ impl State {
         }
     }
 
+    /// The same for one that the application was not shown.
+    pub(super) fn refuse_parcel(&mut self, parcel: &Parcel) {
+        if let Some(connection) = parcel.connection.get() {
+            self.refuse(parcel.slot, connection);
+        }
+    }
+
     /// While leaving: the connection in `slot` was not shown to the application, or is in its hands unanswered.
     pub(super) fn turn_down_offer(&mut self, slot: u32) {
         let waiting = self.up.as_mut().and_then(|up| {
@@ -90,7 +99,7 @@ impl State {
             up.parcels.remove(place)
         });
         match waiting {
-            Some(Parcel { connection, .. }) => self.refuse(slot, &connection),
+            Some(parcel) => self.refuse_parcel(&parcel),
             None => {
                 self.give_back(slot);
             }
@@ -114,7 +123,7 @@ impl fmt::Debug for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Offer");
         shown.field("slot", &self.slot);
-        if let Some(connection) = &self.connection {
+        if let Some(connection) = self.connection.get() {
             shown.field("protocol", &connection.protocol);
             shown.field("state", &connection.state.len());
             shown.field("unread", &connection.unread.len());

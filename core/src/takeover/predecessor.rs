@@ -128,7 +128,7 @@ impl Predecessor {
         self.phase == Phase::Over && self.open.is_empty() && self.aborting.is_none()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn next_swaps(&self) -> bool {
         self.aborting.is_some() || self.resuming || (self.taking_back && !self.open.is_empty())
     }
@@ -187,16 +187,18 @@ impl Predecessor {
                 return Ok(slot);
             }
         }
-        while self.next_slot < ledger.slots() {
-            let slot = self.next_slot;
-            self.next_slot += 1;
-            // A word that is not free was written by the other side; what it says there harms nobody.
-            if ledger.swap(slot, Word::Free, Word::Offered).is_ok() {
-                self.open.push(slot);
-                return Ok(slot);
-            }
+        let slot = self.next_slot;
+        if slot >= ledger.slots() {
+            return Err(NoOffer::SlotsUsedUp);
         }
-        Err(NoOffer::SlotsUsedUp)
+        self.next_slot += 1;
+        if ledger.swap(slot, Word::Free, Word::Offered).is_err() {
+            // Only the other side can have written there before us.
+            self.broke(context);
+            return Err(NoOffer::NotDraining);
+        }
+        self.open.push(slot);
+        Ok(slot)
     }
 
     /// The offer in `slot` cannot be sent: take it back, alone.

@@ -44,7 +44,7 @@ pub(crate) enum Rule {
 /// Which rules hold: all of them, but for the one that a test leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Rules {
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) without: Option<Rule>,
 }
 
@@ -52,11 +52,11 @@ impl Rules {
     /// Whether `rule` holds. Always, outside the model test.
     #[inline]
     pub(crate) fn hold(self, rule: Rule) -> bool {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         {
             self.without != Some(rule)
         }
-        #[cfg(not(test))]
+        #[cfg(not(any(test, fuzzing)))]
         {
             let _ = rule;
             true

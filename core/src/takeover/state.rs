@@ -11,7 +11,7 @@ use super::lobby::Lobby;
 use super::lower::Down;
 use super::offer::Offer;
 use super::path;
-use super::upper::Up;
+use super::upper::{Up, unfit};
 use crate::drain::DrainSignals;
 use crate::error::{Error, Result};
 use crate::listener::{ListenerSpec, is_unserved};
@@ -37,6 +37,9 @@ pub(super) const LOBBY: u64 = 16;
 
 /// Newcomers may be many while a service is being started again and again.
 const BACKLOG: i32 = 64;
+/// Messages read before others have their turn: a peer that never stops talking must not keep us from the clock, nor from
+/// the application. The poller is level-triggered, so what is left comes at once.
+const AT_ONCE: usize = 64;
 /// How long to wait where the kernel has no room for descriptors in flight.
 const LATER: Millis = 5;
 
@@ -173,23 +176,36 @@ impl State {
             }
             SERVICE => self.admit(out),
             UP => {
-                while self.read_up(out) {
+                for _ in 0..AT_ONCE {
+                    if !self.read_up(out) {
+                        break;
+                    }
                     self.pump(out);
                 }
             }
             UP_DEATH => {
                 out.unwatch(self.up.as_ref().and_then(|up| up.pidfd.as_ref()).map(AsFd::as_fd));
-                // Messages outlive their sender: what it had queued comes first, then end-of-file.
+                // Messages outlive their sender: what it had queued comes first, then end-of-file. Nothing more can be its
+                // own: whoever else holds a copy of the link is shut out.
+                if let Some(up) = &self.up {
+                    up.link.shut_reading();
+                }
                 self.read_up_to_the_end(out);
                 self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.died(context)));
             }
             DOWN => {
-                while self.read_down(now) {
+                for _ in 0..AT_ONCE {
+                    if !self.read_down(now) {
+                        break;
+                    }
                     self.pump(out);
                 }
             }
             DOWN_DEATH => {
                 out.unwatch(self.down.as_ref().map(|down| down.pidfd.as_fd()));
+                if let Some(down) = &self.down {
+                    down.link.shut_reading();
+                }
                 while self.read_down(now) {}
                 self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.died(context)));
             }
@@ -385,14 +401,16 @@ impl State {
                     self.drained_before |= self.drain_taken;
                     return Some(*event);
                 }
-                Queued::Offer => match self.up.as_mut().and_then(|up| up.parcels.pop_front()) {
-                    Some(parcel) if parcel.memfd().is_none() => {
+                Queued::Offer => {
+                    let Some(parcel) = self.up.as_mut().and_then(|up| up.parcels.pop_front()) else {
+                        continue;
+                    };
+                    let Some(why) = unfit(&parcel) else {
                         return Some(Event::Offer(Offer::new(parcel, inner)));
-                    }
-                    // Its bytes did not come: it is of no use here.
-                    Some(parcel) => self.refuse(parcel.slot, &parcel.connection),
-                    None => {}
-                },
+                    };
+                    self.refuse_parcel(&parcel);
+                    self.say_why(why);
+                }
             }
         }
     }

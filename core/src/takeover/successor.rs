@@ -4,6 +4,7 @@
 use super::actions::{Action, Cause, Context, Millis, Say, Side, Standing, Tell, Timer, Timers};
 use super::rules::Rule;
 use crate::ownership::{self, Commit, DeedWord, Ledger, Word};
+use crate::wire::limits::WINDOW_CONNECTIONS;
 use std::collections::VecDeque;
 
 /// What a predecessor says. Messages with connections go through [`Successor::offered`].
@@ -125,12 +126,12 @@ impl Successor {
         self.phase == Phase::Checking
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn holds_offer(&self, slot: u32) -> bool {
         self.hand.contains(&slot)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn next_swaps(&self) -> bool {
         self.committing || (self.phase == Phase::Draining && self.first == Some(0))
     }
@@ -174,7 +175,8 @@ impl Successor {
 
     /// A batch of connections came; `last`: nothing more will. `false`: it broke the protocol.
     pub(crate) fn offered(&mut self, slots: &[u32], last: bool, context: &mut Context<'_>) -> bool {
-        if self.phase < Phase::Draining || slots.iter().any(|slot| self.hand.contains(slot)) {
+        let fits = self.hand.len() + slots.len() <= WINDOW_CONNECTIONS;
+        if self.phase < Phase::Draining || !fits || slots.iter().any(|slot| self.hand.contains(slot)) {
             return false;
         }
         if self.first.is_none() && !slots.is_empty() {

@@ -12,6 +12,7 @@ use crate::wire::message::{Envelope, Hello, Message, Refuse, Welcome};
 use crate::wire::{decode, encode};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -268,7 +269,7 @@ fn what_cannot_be_offered_is_said_and_stays_ours() {
         Err(NotMigrated::Failed(_, error)) => error.kind(),
         other => panic!("{other:?}"),
     };
-    let (one, _other) = unix::pair().unwrap();
+    let (one, _other) = UnixStream::pair().unwrap();
     let frozen = || Connection::new(1, one.as_raw_fd(), "relay");
     assert_eq!(failed(frozen()), ErrorKind::WrongState, "nobody asked to drain");
     assert_eq!(first.migrated_all().unwrap_err().kind(), ErrorKind::WrongState);

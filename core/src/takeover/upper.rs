@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listener::ListenerSpec;
 use crate::ownership::{Ledger, SharedDeed, SharedLedger};
 use crate::sys::process::{self, Credentials};
-use crate::sys::{blob, fd_table, unix};
+use crate::sys::{blob, fd_table, inet, unix};
 use crate::wire::limits::{MAX_NAME, VERSIONS, clip};
 use crate::wire::message::{Hello, Listeners, Message, Note, Offers, Readable, Role, Welcome};
 use crate::wire::{Parcel, check_descriptors, unpack};
@@ -139,7 +139,7 @@ impl State {
                 self.progress.expected = self.progress.expected.max(draining.connections);
                 FromPredecessor::Draining
             }
-            Message::Offer(offers) => return self.take_offers(offers, fds, now),
+            Message::Offer(offers) => return self.take_offers(offers, fds, out),
             Message::Note(note) => {
                 let hung = note.number == ErrorKind::NoAnswer.number() as u32;
                 if let (false, Some(up)) = (hung, &mut self.up) {
@@ -188,9 +188,9 @@ impl State {
         up.peer.program = welcome.program;
         up.peer.runtime = welcome.runtime;
         up.peer.generation = welcome.generation;
-        self.generation = welcome.generation + 1;
+        self.generation = welcome.generation.saturating_add(1);
         self.progress.expected = welcome.connections;
-        make_room(welcome.connections + u64::from(welcome.listeners), up.peer.pid)?;
+        make_room(welcome.connections.saturating_add(welcome.listeners.into()), up.peer.pid)?;
         Ok(FromPredecessor::Welcome { owner: welcome.owner, epoch: welcome.epoch, attempt: welcome.attempt })
     }
 
@@ -233,7 +233,8 @@ impl State {
         }
     }
 
-    fn take_offers(&mut self, offers: Offers, fds: Vec<OwnedFd>, now: Millis) -> Result<()> {
+    fn take_offers(&mut self, offers: Offers, fds: Vec<OwnedFd>, out: &Outside) -> Result<()> {
+        let now = out.now();
         let slots: Vec<u32> = offers.items.iter().map(|item| item.slot).collect();
         let Some(up) = &mut self.up else { return Ok(()) };
         let ledger_slots = up.ledger.as_ref().map_or(0, Ledger::slots);
@@ -256,11 +257,13 @@ impl State {
         }
         self.progress.offered += slots.len() as u64;
         for mut parcel in unpack(offers.items, fds) {
-            if let Some((memfd, length)) = parcel.memfd() {
+            if let Some((memfd, length)) =
+                parcel.memfd().filter(|_| parcel.is_within(out.config.max_state, out.config.max_bytes))
+            {
                 let bytes =
                     blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
                 // Where that fails the memfd stays, and the connection is refused instead of being shown.
-                let _ = bytes.and_then(|bytes| parcel.fill(bytes));
+                let _ = bytes.and_then(|bytes| parcel.fill(bytes.into()));
             }
             up.parcels.push_back(parcel);
         }
@@ -283,10 +286,22 @@ impl State {
     }
 }
 
+/// Why a connection cannot be shown to the application, if so.
+pub(super) fn unfit(parcel: &Parcel) -> Option<&'static str> {
+    if parcel.memfd().is_some() {
+        return Some(
+            "its bytes did not come whole in a sealed memfd, or are more than the successor's limits allow",
+        );
+    }
+    let socket = parcel.connection.get().map(|connection| connection.socket.as_fd());
+    (!socket.is_some_and(inet::is_connected_stream))
+        .then_some("what came as its socket is no connected stream socket (any more)")
+}
+
 /// Grows the descriptor table before the first batch: in a process with threads a growing table stalls recvmsg for tens
 /// of milliseconds (kernel: expand_fdtable waits for an RCU grace period).
 fn make_room(coming: u64, predecessor: u32) -> Result<()> {
-    let needed = coming + SPARE;
+    let needed = coming.saturating_add(SPARE);
     // To the hard limit: the predecessor was told that we have room up to there, whatever it says is coming.
     let raised = fd_table::attainable().and_then(fd_table::raise_limit);
     let free = raised.map_err(|error| Error::system("setrlimit(RLIMIT_NOFILE)", &error))?;

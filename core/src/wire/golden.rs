@@ -99,9 +99,9 @@ fn inline() -> OfferItem {
         protocol: "relay".into(),
         state_version: 1,
         bytes: Carried::Inline {
-            state: b"\x05alice\x00\x01".to_vec(),
-            unread: b"ECHO 5\nhe".to_vec(),
-            unsent: vec![],
+            state: b"\x05alice\x00\x01".to_vec().into(),
+            unread: b"ECHO 5\nhe".to_vec().into(),
+            unsent: vec![].into(),
         },
         local: Some(WireAddress::V4([127, 0, 0, 1], 8080)),
         peer: Some(WireAddress::V4([192, 0, 2, 255], 51_234)),
@@ -114,8 +114,8 @@ fn proxied() -> OfferItem {
     let ip = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     let companion = |name: &str, unread: &[u8], unsent: &[u8]| CompanionItem {
         name: name.into(),
-        unread: unread.into(),
-        unsent: unsent.into(),
+        unread: unread.to_vec().into(),
+        unsent: unsent.to_vec().into(),
         ..CompanionItem::default()
     };
     OfferItem {

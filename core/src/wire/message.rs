@@ -1,5 +1,6 @@
 //! The messages of the link, version 1. docs/protocol.md says what each one means; the numbers are frozen.
 
+use super::bytes::Bytes;
 use crate::connection::Protocol;
 use minicbor::{Decode, Encode};
 
@@ -258,16 +259,13 @@ pub enum Carried {
     Inline {
         /// The application's state.
         #[n(0)]
-        #[cbor(with = "minicbor::bytes")]
-        state: Vec<u8>,
+        state: Bytes,
         /// Unread bytes of the socket.
         #[n(1)]
-        #[cbor(with = "minicbor::bytes")]
-        unread: Vec<u8>,
+        unread: Bytes,
         /// Unsent bytes of the socket.
         #[n(2)]
-        #[cbor(with = "minicbor::bytes")]
-        unsent: Vec<u8>,
+        unsent: Bytes,
     },
     /// In a sealed memfd, whose descriptor is the item's last: state, unread, unsent, then for each companion its unread
     /// and unsent bytes, one after the other.
@@ -287,7 +285,7 @@ pub enum Carried {
 
 impl Default for Carried {
     fn default() -> Carried {
-        Carried::Inline { state: Vec::new(), unread: Vec::new(), unsent: Vec::new() }
+        Carried::Inline { state: Bytes::default(), unread: Bytes::default(), unsent: Bytes::default() }
     }
 }
 
@@ -300,12 +298,10 @@ pub struct CompanionItem {
     pub name: String,
     /// Its unread bytes; empty where they lie in the memfd.
     #[n(1)]
-    #[cbor(with = "minicbor::bytes")]
-    pub unread: Vec<u8>,
+    pub unread: Bytes,
     /// Its unsent bytes; empty where they lie in the memfd.
     #[n(2)]
-    #[cbor(with = "minicbor::bytes")]
-    pub unsent: Vec<u8>,
+    pub unsent: Bytes,
     /// Length of the unread bytes in the memfd; 0 where they are inline.
     #[n(3)]
     pub unread_in_memfd: u64,

@@ -3,11 +3,15 @@
 pub mod limits;
 pub mod message;
 
+mod bytes;
 mod codec;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod offer;
 mod reader;
 mod writer;
 
+pub use bytes::Bytes;
 pub use codec::{decode, encode};
 pub use offer::{Parcel, bytes_of, check, check_descriptors, needs_memfd, unpack};
 pub use writer::OfferWriter;

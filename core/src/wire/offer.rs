@@ -1,8 +1,9 @@
 //! Connections to items of an OFFER and back.
 
+use super::bytes::Bytes;
 use super::limits::*;
 use super::message::*;
-use crate::connection::{Address, Adopted, Companion, Frozen};
+use crate::connection::{Address, Adopted, Companion, Frozen, Kept};
 use crate::error::{Error, ErrorKind, Result};
 use std::ffi::OsString;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -66,7 +67,7 @@ pub struct Parcel {
     /// Its word in the ledger.
     pub slot: u32,
     /// The connection; while [`memfd`](Parcel::memfd) is there, its bytes are still missing.
-    pub connection: Adopted,
+    pub connection: Kept<OwnedFd>,
     memfd: Option<Box<Memfd>>,
 }
 
@@ -83,18 +84,26 @@ impl Parcel {
         self.memfd.as_ref().map(|memfd| (memfd.descriptor.as_fd(), memfd.lengths.iter().sum()))
     }
 
+    /// Whether what the memfd is said to hold keeps to the limits given, as [`check`] has them.
+    pub fn is_within(&self, max_state: usize, max_bytes: usize) -> bool {
+        let limits = std::iter::once(max_state).chain(std::iter::repeat(max_bytes));
+        self.memfd.as_ref().is_none_or(|memfd| {
+            memfd.lengths.iter().zip(limits).all(|(length, limit)| *length <= limit as u64)
+        })
+    }
+
     /// Takes the bytes of the memfd, which is closed then.
     ///
     /// # Errors
     /// `Malformed` when there is another number of bytes than was announced; the connection keeps its descriptors, so
     /// that it can be refused before they are closed.
-    pub fn fill(&mut self, mut bytes: Vec<u8>) -> Result<()> {
+    pub fn fill(&mut self, mut bytes: Bytes) -> Result<()> {
         let announced = self.memfd().map_or(0, |(_, total)| total);
-        let Some(memfd) = self.memfd.as_ref().filter(|_| bytes.len() as u64 == announced) else {
+        let memfd = self.memfd.as_ref().filter(|_| bytes.len() as u64 == announced);
+        let (Some(memfd), Some(connection)) = (memfd, self.connection.get_mut()) else {
             let what = format!("{} bytes lie in a memfd that should hold {announced}", bytes.len());
             return Err(Error::new(ErrorKind::Malformed, what, "refuse the connection"));
         };
-        let connection = &mut self.connection;
         let companions = connection.companions.iter_mut().flat_map(|c| [&mut c.unread, &mut c.unsent]);
         let places: Vec<&mut Vec<u8>> =
             [&mut connection.state, &mut connection.unread, &mut connection.unsent]
@@ -104,28 +113,15 @@ impl Parcel {
         // From the end, so that what is cut off is copied once and the state, first and often largest, not at all.
         let mut cut = Vec::with_capacity(places.len());
         for (place, length) in places.into_iter().zip(&memfd.lengths).rev() {
-            cut.push((place, cut_off(&mut bytes, *length as usize)?));
+            let end = bytes.cut_off(*length as usize).map_err(|error| {
+                Error::new(ErrorKind::System, format!("{length} bytes: {error}"), "refuse the connection")
+            })?;
+            cut.push((place, end));
         }
-        cut.into_iter().for_each(|(place, bytes)| *place = bytes);
+        cut.into_iter().for_each(|(place, end)| *place = end.take());
         self.memfd = None;
         Ok(())
     }
-}
-
-/// The last `length` bytes, with no copy where that is all. How many there are the other side says: no memory for them is an
-/// error, and no end of this process.
-fn cut_off(bytes: &mut Vec<u8>, length: usize) -> Result<Vec<u8>> {
-    let start = bytes.len() - length;
-    if start == 0 {
-        return Ok(std::mem::take(bytes));
-    }
-    let mut end = Vec::new();
-    end.try_reserve_exact(length).map_err(|error| {
-        Error::new(ErrorKind::System, format!("{length} bytes: {error}"), "refuse the connection")
-    })?;
-    end.extend_from_slice(&bytes[start..]);
-    bytes.truncate(start);
-    Ok(end)
 }
 
 /// Whether there are as many descriptors as the items have.
@@ -159,7 +155,8 @@ fn join(item: OfferItem, given: &mut impl Iterator<Item = OwnedFd>) -> Option<Pa
     let mut in_memfd = false;
     match item.bytes {
         Carried::Inline { state, unread, unsent } => {
-            (connection.state, connection.unread, connection.unsent) = (state, unread, unsent);
+            (connection.state, connection.unread, connection.unsent) =
+                (state.take(), unread.take(), unsent.take());
         }
         Carried::Memfd { state, unread, unsent } => {
             in_memfd = true;
@@ -171,6 +168,7 @@ fn join(item: OfferItem, given: &mut impl Iterator<Item = OwnedFd>) -> Option<Pa
             lengths.extend([companion.unread_in_memfd, companion.unsent_in_memfd]);
         }
         let CompanionItem { name, unread, unsent, .. } = companion;
+        let (unread, unsent) = (unread.take(), unsent.take());
         connection.companions.push(Companion { name, fd: given.next()?, unread, unsent });
     }
     connection.state_version = item.state_version;
@@ -181,7 +179,7 @@ fn join(item: OfferItem, given: &mut impl Iterator<Item = OwnedFd>) -> Option<Pa
         true => Some(Box::new(Memfd { descriptor: given.next()?, lengths })),
         false => None,
     };
-    Some(Parcel { slot: item.slot, connection, memfd })
+    Some(Parcel { slot: item.slot, connection: Kept::new(connection), memfd })
 }
 
 impl From<&Address> for WireAddress {

@@ -1,6 +1,7 @@
 //! OFFER messages read fast: exactly the shape that [`OfferWriter`](super::OfferWriter) gives them. Whatever else comes (an
 //! unknown field, another order, a fault) is left to the derived decoder, which has the last word on what is valid.
 
+use super::bytes::Bytes;
 use super::limits::{MAX_COMPANIONS, MAX_DESCRIPTORS};
 use super::message::*;
 use crate::connection::Protocol;
@@ -111,7 +112,7 @@ impl<'a> Reader<'a> {
                 self.expect([0x50])?;
                 WireAddress::V6(self.array()?, self.number()?, self.number()?, self.number()?)
             }
-            [2, 0x81] => WireAddress::Path(self.bytes()?),
+            [2, 0x81] => WireAddress::Path(self.bytes()?.take()),
             [3, 0x80] => WireAddress::Unnamed,
             _ => return None,
         };
@@ -119,9 +120,9 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(always)]
-    fn bytes(&mut self) -> Option<Vec<u8>> {
+    fn bytes(&mut self) -> Option<Bytes> {
         let length = self.head(BYTES)?;
-        self.take(length).map(<[u8]>::to_vec)
+        self.take(length).map(|bytes| bytes.to_vec().into())
     }
 
     #[inline(always)]

@@ -118,11 +118,11 @@ proptest! {
             prop_assert_eq!(parcel.memfd().map(|(_, total)| total), memfd.then_some(carried_bytes(&frozen) as u64));
             if memfd {
                 let bytes = bytes_of(&frozen).concat();
-                prop_assert!(parcel.fill([&bytes[..], b"x"].concat()).is_err());
-                parcel.fill(bytes).unwrap();
+                prop_assert!(parcel.fill([&bytes[..], b"x"].concat().into()).is_err());
+                parcel.fill(bytes.into()).unwrap();
             }
             prop_assert!(parcel.memfd().is_none());
-            let adopted = parcel.connection;
+            let adopted = parcel.connection.take().unwrap();
             prop_assert_eq!(parcel.slot, slot);
             prop_assert_eq!(Some(adopted.socket.as_raw_fd()), numbers.next());
             let mut companions = Vec::new();
@@ -210,7 +210,7 @@ fn what_is_over_a_limit_is_refused_on_both_sides() {
     let offer = |item: OfferItem| Message::Offer(Offers { items: vec![item], last: false });
     let companion = CompanionItem::default();
     let lengths = CompanionItem { unread_in_memfd: u64::MAX, unsent_in_memfd: u64::MAX, ..companion.clone() };
-    let bytes = CompanionItem { unread: vec![1], ..companion.clone() };
+    let bytes = CompanionItem { unread: vec![1].into(), ..companion.clone() };
     let memfd = Carried::Memfd { state: 1, unread: u64::MAX, unsent: u64::MAX };
     let small = Carried::Memfd { state: 1, unread: 0, unsent: 0 };
     let many = vec![OfferItem::default(); MAX_DESCRIPTORS + 1];
@@ -253,7 +253,8 @@ fn a_count_that_no_message_can_hold_is_refused_at_once() {
 
 #[test]
 fn a_message_over_the_payload_is_not_sent() {
-    let bytes = Carried::Inline { state: vec![0; MAX_PAYLOAD], unread: vec![], unsent: vec![] };
+    let bytes =
+        Carried::Inline { state: vec![0; MAX_PAYLOAD].into(), unread: vec![].into(), unsent: vec![].into() };
     let item = OfferItem { bytes, ..OfferItem::default() };
     let message = Message::Offer(Offers { items: vec![item], last: false });
     let mut out = Vec::new();

@@ -2,6 +2,8 @@
 
 use super::offer::{carried_bytes, needs_memfd};
 use crate::connection::{Address, Companion, Frozen};
+use crate::sys::wipe::wipe;
+use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -32,7 +34,7 @@ const COMPANION: usize = 5 + 6 * 9;
 #[derive(Debug, Default)]
 pub struct OfferWriter {
     /// Longer than what is in it, so that writing needs no growing.
-    buffer: Vec<u8>,
+    buffer: Space,
     /// Where the items end in the buffer.
     end: usize,
     count: usize,
@@ -49,10 +51,10 @@ impl OfferWriter {
     /// travel as [`bytes_of`](super::bytes_of) gives them in a sealed memfd, whose descriptor is the item's last.
     pub fn push(&mut self, slot: u32, connection: &Frozen, memfd: bool) {
         let needed = self.end + length(connection, memfd);
-        if self.buffer.len() < needed {
-            self.buffer.resize(needed.max(2 * self.buffer.len()), 0);
+        if self.buffer.0.len() < needed {
+            self.buffer.grow(needed.max(2 * self.buffer.0.len()), self.end);
         }
-        let mut out = Out { space: &mut self.buffer, end: self.end };
+        let mut out = Out { space: &mut self.buffer.0, end: self.end };
         out.item(slot, connection, memfd);
         self.end = out.end;
         self.count += 1;
@@ -75,7 +77,33 @@ impl OfferWriter {
         let head = out.end;
         out.put([1, FALSE + u8::from(last)]);
         let tail = out.end;
-        [&self.around[..head], &self.buffer[..self.end], &self.around[head..tail]]
+        [&self.around[..head], &self.buffer.0[..self.end], &self.around[head..tail]]
+    }
+}
+
+/// Room for the items; it is not shown, since bytes of connections lie in it.
+#[derive(Default)]
+struct Space(Vec<u8>);
+
+impl Space {
+    /// Makes it `length` bytes long, keeps the first `used`, and leaves no copy of them behind.
+    fn grow(&mut self, length: usize, used: usize) {
+        let mut larger = vec![0; length];
+        larger[..used].copy_from_slice(&self.0[..used]);
+        wipe(&mut self.0[..used]);
+        self.0 = larger;
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Drop for OfferWriter {
+    fn drop(&mut self) {
+        wipe(&mut self.buffer.0[..self.end]);
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) fn explore(begin: World, setup: &Setup, limit: usize) -> Found {
     Found { states: parents.len(), transitions, violation: None, cut: false }
 }
 
-fn judge(world: &World, moves: &[(usize, Move, Kind)], setup: &Setup) -> Result<(), &'static str> {
+pub(super) fn judge(world: &World, moves: &[(usize, Move, Kind)], setup: &Setup) -> Result<(), &'static str> {
     world.safe(setup)?;
     let goes_on = |stopped: Option<usize>| {
         // A queue that only a stopped process would serve is noticed sooner or later.

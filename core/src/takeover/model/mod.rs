@@ -1,11 +1,19 @@
 //! The model test: every interleaving of predecessor, successor and a third generation, running the real machines, with
 //! the death and the stop of each at every step; and, rule by rule, what breaks without it.
 
+// A test like any other; and a fuzzer only wanders, the walks are for `cargo test`.
+#![allow(clippy::unwrap_used)]
+#![cfg_attr(fuzzing, allow(dead_code, unused_macros))]
+
 mod explore;
 mod judge;
 mod kernel;
+#[cfg(test)]
 mod traces;
+mod wander;
 mod world;
+
+pub use wander::wander;
 
 use super::actions::Timer;
 use super::rules::{Rule, Rules};

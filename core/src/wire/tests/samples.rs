@@ -1,6 +1,7 @@
 //! Arbitrary messages and connections.
 
 use crate::connection::{Address, Companion, Frozen};
+use crate::wire::Bytes;
 use crate::wire::limits::MAX_PATH;
 use crate::wire::message::*;
 use proptest::collection::vec;
@@ -85,7 +86,7 @@ prop_compose! {
 
 /// The item that `frozen` becomes, built the long way.
 pub fn item(slot: u32, frozen: &Frozen, memfd: bool) -> OfferItem {
-    let inline = |bytes: &[u8]| if memfd { Vec::new() } else { bytes.to_vec() };
+    let inline = |bytes: &[u8]| Bytes::from(if memfd { Vec::new() } else { bytes.to_vec() });
     let length = |bytes: &[u8]| bytes.len() as u64;
     let (state, unread, unsent) = (&frozen.state, &frozen.unread, &frozen.unsent);
     let bytes = match memfd {

@@ -1,0 +1,8 @@
+//! The state machines and the link under arbitrary input.
+
+mod engine;
+mod link;
+
+pub use super::model::wander;
+pub use engine::engine;
+pub use link::link;
