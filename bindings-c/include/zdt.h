@@ -44,10 +44,16 @@ template <typename T> static inline T zdt_sized(void) {
 #define ZDT_EVENT_INIT ZDT_SIZED(struct zdt_event)
 #define ZDT_PROGRESS_INIT ZDT_SIZED(struct zdt_progress)
 
+// config.on_mismatch: it is an error (ZDT_ERROR_LISTENER_MISMATCH), and the listener stays unclaimed.
+#define ZDT_MISMATCH_REFUSE 0
+
+// config.on_mismatch: what was asked for is bound, and the predecessor's is left to it, as by zdt_retire.
+#define ZDT_MISMATCH_BIND 1
+
 // (successor) A connection is offered: build the objects for it, then zdt_adopt(&event.offer); or zdt_refuse.
 #define ZDT_OFFER 1
 
-// Stop accepting. With a successor: freeze and zdt_migrate what there is, then zdt_migrated_all. Without one (a signal,
+// Stop accepting, but from event.retired. With a successor: freeze and zdt_migrate what there is, then zdt_migrated_all. Without one (a signal,
 // or zdt_drain): finish what is in flight.
 #define ZDT_DRAIN 2
 
@@ -64,7 +70,7 @@ template <typename T> static inline T zdt_sized(void) {
 // (successor) We are the owner now, with event.generation.
 #define ZDT_COMMITTED 6
 
-// (predecessor) The attempt is off, or the successor died (event.cause): accept again.
+// (predecessor) The attempt is off, or the successor died (event.cause): accept again, from every listener.
 #define ZDT_RESUME 7
 
 // (predecessor) The successor owns the service but leaves the queue of a listener unserved (event.cause): accept from it
@@ -254,6 +260,9 @@ typedef struct zdt_config {
     const int *drain_signals;
     // How many signals.
     size_t drain_signals_count;
+    // What becomes of a predecessor's listener that is not what zdt_listener asks for: ZDT_MISMATCH_REFUSE (default) or
+    // ZDT_MISMATCH_BIND.
+    int32_t on_mismatch;
 } zdt_config;
 
 // The process at the other end. Made by libzdt only, so it may grow.
@@ -390,6 +399,11 @@ typedef struct zdt_event {
     const struct zdt_error *cause;
     // ZDT_DONE: connections that were neither settled nor finished when the deadline came.
     uint64_t left;
+    // ZDT_DRAIN: the listeners that the successor left to us (zdt_retire): go on accepting from these. At ZDT_DONE or
+    // ZDT_RELIEVED accept what is still in their queues, then close them.
+    const char *const *retired;
+    // How many names.
+    size_t retired_count;
 } zdt_event;
 
 // An established stream socket (TCP or Unix), accepted or dialled, and all that belongs to it.
@@ -471,15 +485,20 @@ const struct zdt_peer *zdt_predecessor(const struct zdt_takeover *t);
 
 // The listener called `name`: inherited from the predecessor, or bound to `address`.
 //
-// `address` is "tcp://0.0.0.0:8080", "tcp://[::]:8080" or "unix:///run/x.sock", with options behind it if you like
-// ("?backlog=128&nodelay=1"); `options` may be NULL, and wins where it says something. The result is the descriptor,
-// non-blocking and close-on-exec. Do not accept from it before zdt_ready. Ask for all listeners before that.
+// `address` is "tcp://0.0.0.0:8080", "tcp://[::]:8080", "udp://0.0.0.0:53", "unix:///run/x.sock", or "unix://@name" in the
+// abstract namespace, with options behind it if you like ("?backlog=128&nodelay=1"); in a path or name, %3f is the byte
+// 0x3f. `options` may be NULL, and wins where it says something. The result is the descriptor, non-blocking and
+// close-on-exec. Do not accept (or, of UDP, read) from it before zdt_ready. Ask for all listeners before that.
+//
+// A listener that the predecessor has at the very address under another name is inherited under the new one. Backlog,
+// nodelay and mode are set anew when we become the owner, where they are not the predecessor's. For one that is not what
+// was asked for see config.on_mismatch.
 //
 // Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_INVALID_ARGUMENT, _NAME_USED,
-// _LISTENER_MISMATCH (the inherited one is something else), _ADDRESS_IN_USE, _SYSTEM.
+// _LISTENER_MISMATCH (the inherited one is something else), _TOO_LARGE (as zdt_retire), _ADDRESS_IN_USE, _SYSTEM.
 int zdt_listener(struct zdt_takeover *t, const char *name, const char *address, const struct zdt_listener_options *options, struct zdt_error **err);
 
-// The names of inherited listeners that nobody has asked for yet. The result is how many; *names is an array of that
+// The names of inherited listeners that were neither asked for nor retired yet. The result is how many; *names is an array of that
 // many strings with NULL behind the last. Blocks: never.
 //
 // Owns: the array is the caller's; free it with zdt_names_free. On an error it is NULL.
@@ -488,10 +507,17 @@ int zdt_unclaimed(const struct zdt_takeover *t, char ***names, struct zdt_error 
 // Frees the array of zdt_unclaimed and the strings in it. NULL is fine.
 void zdt_names_free(char **names);
 
+// Leaves the predecessor's listener `name` to the predecessor: it goes on accepting from it, serves whoever connects there,
+// and closes it when it is done. Nothing changes before zdt_ready; if the attempt is called off, or we die and the
+// predecessor resumes, it still has the listener. 0, or an error. Blocks: never.
+//
+// Errors: ZDT_ERROR_INVALID_ARGUMENT (no unclaimed listener has this name), _TOO_LARGE (253 were retired).
+int zdt_retire(struct zdt_takeover *t, const char *name, struct zdt_error **err);
+
 // Says that this process is fit to serve. 0: accept from here on; a predecessor stops accepting and offers its
 // connections. Blocks: never.
 //
-// Errors: ZDT_ERROR_WRONG_STATE (called twice), _LISTENER_UNCLAIMED (ask for it first, see zdt_unclaimed); nothing was
+// Errors: ZDT_ERROR_WRONG_STATE (called twice), _LISTENER_UNCLAIMED (ask for it or retire it first, see zdt_unclaimed); nothing was
 // done. ZDT_ERROR_ATTEMPT_LOST and the like: the attempt is off, close what you opened and exit.
 int zdt_ready(struct zdt_takeover *t, struct zdt_error **err);
 

@@ -14,7 +14,7 @@ use zdt_core::{Error, ErrorKind, Event, Peer, Reads, Result, Returned};
 
 /// (successor) A connection is offered: build the objects for it, then zdt_adopt(&event.offer); or zdt_refuse.
 pub const ZDT_OFFER: i32 = 1;
-/// Stop accepting. With a successor: freeze and zdt_migrate what there is, then zdt_migrated_all. Without one (a signal,
+/// Stop accepting, but from event.retired. With a successor: freeze and zdt_migrate what there is, then zdt_migrated_all. Without one (a signal,
 /// or zdt_drain): finish what is in flight.
 pub const ZDT_DRAIN: i32 = 2;
 /// (predecessor) The connection event.id was adopted over there: let go of it, that is out of the poller first, then
@@ -26,7 +26,7 @@ pub const ZDT_RETURNED: i32 = 4;
 pub const ZDT_ROOM: i32 = 5;
 /// (successor) We are the owner now, with event.generation.
 pub const ZDT_COMMITTED: i32 = 6;
-/// (predecessor) The attempt is off, or the successor died (event.cause): accept again.
+/// (predecessor) The attempt is off, or the successor died (event.cause): accept again, from every listener.
 pub const ZDT_RESUME: i32 = 7;
 /// (predecessor) The successor owns the service but leaves the queue of a listener unserved (event.cause): accept from it
 /// too. Connections accepted this way are served here to their end.
@@ -73,6 +73,11 @@ pub struct zdt_event {
     pub cause: *const zdt_error,
     /// ZDT_DONE: connections that were neither settled nor finished when the deadline came.
     pub left: u64,
+    /// ZDT_DRAIN: the listeners that the successor left to us (zdt_retire): go on accepting from these. At ZDT_DONE or
+    /// ZDT_RELIEVED accept what is still in their queues, then close them.
+    pub retired: *const *const c_char,
+    /// How many names.
+    pub retired_count: usize,
 }
 
 // SAFETY: repr(C), size first, and 0 is a value of every field. LEAST: up to the offer, which must be seen to be answered.
@@ -166,6 +171,8 @@ const NOTHING: zdt_event = zdt_event {
     generation: 0,
     cause: ptr::null(),
     left: 0,
+    retired: ptr::null(),
+    retired_count: 0,
 };
 
 /// What the pointers of the last event point at.
@@ -174,6 +181,8 @@ pub(crate) struct Last {
     cause: Option<Box<zdt_error>>,
     successor: Option<PeerView>,
     reads: ReadsViews,
+    retired: Vec<CString>,
+    retired_pointers: Vec<*const c_char>,
     /// The protocol of the last offer: connections mostly speak the same, so its C string is made once and shared.
     protocol: Option<Arc<CStr>>,
 }
@@ -186,14 +195,18 @@ impl Last {
                 let protocol = self.protocol(&offer.connection().protocol);
                 zdt_event { offer: Held::expose(offer, protocol), ..of(ZDT_OFFER) }
             }
-            Event::Drain { successor, deadline, reads } => {
+            Event::Drain { successor, deadline, reads, retired } => {
                 self.successor = successor.as_ref().map(PeerView::new);
                 self.reads = ReadsViews::new(&reads);
+                self.retired = retired.iter().map(|name| c_string(name)).collect();
+                self.retired_pointers = self.retired.iter().map(|name| name.as_ptr()).collect();
                 zdt_event {
                     successor: self.successor.as_ref().map_or(ptr::null(), PeerView::shown),
                     deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
                     reads: self.reads.pointers.as_ptr(),
                     reads_count: self.reads.pointers.len(),
+                    retired: self.retired_pointers.as_ptr(),
+                    retired_count: self.retired_pointers.len(),
                     ..of(ZDT_DRAIN)
                 }
             }
@@ -280,6 +293,6 @@ impl ReadsViews {
 /// Layout that C programs were compiled with: fields are only ever added at the end.
 const _: () = {
     assert!(offset_of!(zdt_event, size) == 0);
-    assert!(offset_of!(zdt_event, left) + 8 == size_of::<zdt_event>());
+    assert!(offset_of!(zdt_event, retired_count) + size_of::<usize>() == size_of::<zdt_event>());
     assert!(size_of::<zdt_bytes>() == 2 * size_of::<usize>());
 };

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Mutex;
 use std::time::Duration;
-use zdt_core::{Config, Reads, Result, Takeover};
+use zdt_core::{Config, OnMismatch, Reads, Result, Takeover};
 
 /// A takeover: the handle of a process that takes a service over and may be taken over from.
 pub struct zdt_takeover {
@@ -21,6 +21,11 @@ pub struct zdt_takeover {
     pub(crate) last: Mutex<Last>,
     predecessor: Option<PeerView>,
 }
+
+/// config.on_mismatch: it is an error (ZDT_ERROR_LISTENER_MISMATCH), and the listener stays unclaimed.
+pub const ZDT_MISMATCH_REFUSE: i32 = 0;
+/// config.on_mismatch: what was asked for is bound, and the predecessor's is left to it, as by zdt_retire.
+pub const ZDT_MISMATCH_BIND: i32 = 1;
 
 /// How a takeover behaves; zdt_open with NULL is right for most. What is 0 or NULL has its default.
 ///
@@ -63,6 +68,9 @@ pub struct zdt_config {
     pub drain_signals: *const c_int,
     /// How many signals.
     pub drain_signals_count: usize,
+    /// What becomes of a predecessor's listener that is not what zdt_listener asks for: ZDT_MISMATCH_REFUSE (default) or
+    /// ZDT_MISMATCH_BIND.
+    pub on_mismatch: i32,
 }
 
 // SAFETY: repr(C), size first, and 0 is a value of every field.
@@ -180,12 +188,17 @@ pub unsafe extern "C" fn zdt_predecessor(t: *const zdt_takeover) -> *const zdt_p
 
 /// The listener called `name`: inherited from the predecessor, or bound to `address`.
 ///
-/// `address` is "tcp://0.0.0.0:8080", "tcp://[::]:8080" or "unix:///run/x.sock", with options behind it if you like
-/// ("?backlog=128&nodelay=1"); `options` may be NULL, and wins where it says something. The result is the descriptor,
-/// non-blocking and close-on-exec. Do not accept from it before zdt_ready. Ask for all listeners before that.
+/// `address` is "tcp://0.0.0.0:8080", "tcp://[::]:8080", "udp://0.0.0.0:53", "unix:///run/x.sock", or "unix://@name" in the
+/// abstract namespace, with options behind it if you like ("?backlog=128&nodelay=1"); in a path or name, %3f is the byte
+/// 0x3f. `options` may be NULL, and wins where it says something. The result is the descriptor, non-blocking and
+/// close-on-exec. Do not accept (or, of UDP, read) from it before zdt_ready. Ask for all listeners before that.
+///
+/// A listener that the predecessor has at the very address under another name is inherited under the new one. Backlog,
+/// nodelay and mode are set anew when we become the owner, where they are not the predecessor's. For one that is not what
+/// was asked for see config.on_mismatch.
 ///
 /// Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_INVALID_ARGUMENT, _NAME_USED,
-/// _LISTENER_MISMATCH (the inherited one is something else), _ADDRESS_IN_USE, _SYSTEM.
+/// _LISTENER_MISMATCH (the inherited one is something else), _TOO_LARGE (as zdt_retire), _ADDRESS_IN_USE, _SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_listener(
     t: *mut zdt_takeover,
@@ -201,7 +214,7 @@ pub unsafe extern "C" fn zdt_listener(
     })
 }
 
-/// The names of inherited listeners that nobody has asked for yet. The result is how many; *names is an array of that
+/// The names of inherited listeners that were neither asked for nor retired yet. The result is how many; *names is an array of that
 /// many strings with NULL behind the last. Blocks: never.
 ///
 /// Owns: the array is the caller's; free it with zdt_names_free. On an error it is NULL.
@@ -241,10 +254,28 @@ pub unsafe extern "C" fn zdt_names_free(names: *mut *mut c_char) {
     }
 }
 
+/// Leaves the predecessor's listener `name` to the predecessor: it goes on accepting from it, serves whoever connects there,
+/// and closes it when it is done. Nothing changes before zdt_ready; if the attempt is called off, or we die and the
+/// predecessor resumes, it still has the listener. 0, or an error. Blocks: never.
+///
+/// Errors: ZDT_ERROR_INVALID_ARGUMENT (no unclaimed listener has this name), _TOO_LARGE (253 were retired).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zdt_retire(
+    t: *mut zdt_takeover,
+    name: *const c_char,
+    err: *mut *mut zdt_error,
+) -> c_int {
+    call(err, || {
+        // SAFETY: the caller's pointers (zdt.h).
+        let (handle, name) = unsafe { (handle(t)?, text(name, "name")?) };
+        handle.takeover.retire(name).map(|()| 0)
+    })
+}
+
 /// Says that this process is fit to serve. 0: accept from here on; a predecessor stops accepting and offers its
 /// connections. Blocks: never.
 ///
-/// Errors: ZDT_ERROR_WRONG_STATE (called twice), _LISTENER_UNCLAIMED (ask for it first, see zdt_unclaimed); nothing was
+/// Errors: ZDT_ERROR_WRONG_STATE (called twice), _LISTENER_UNCLAIMED (ask for it or retire it first, see zdt_unclaimed); nothing was
 /// done. ZDT_ERROR_ATTEMPT_LOST and the like: the attempt is off, close what you opened and exit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_ready(t: *mut zdt_takeover, err: *mut *mut zdt_error) -> c_int {
@@ -371,6 +402,11 @@ unsafe fn core_config(config: *const zdt_config) -> Result<Config> {
         }
         core.allowed_uids = slice(c.allowed_uids, c.allowed_uids_count, "allowed_uids")?.to_vec();
         core.drain_signals = slice(c.drain_signals, c.drain_signals_count, "drain_signals")?.to_vec();
+        core.on_mismatch = match c.on_mismatch {
+            ZDT_MISMATCH_REFUSE => OnMismatch::Refuse,
+            ZDT_MISMATCH_BIND => OnMismatch::Bind,
+            other => return Err(invalid(format!("on_mismatch is {other}"))),
+        };
     }
     if core.drain_signals.iter().any(|signal| *signal <= 0) {
         return Err(invalid("drain_signals has a number that is no signal"));

@@ -16,9 +16,9 @@ pub fn event<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match event {
         Event::Offer(offer) => Bound::new(py, Offer::new(offer)).map(Bound::into_any),
-        Event::Drain { successor, deadline, reads } => {
+        Event::Drain { successor, deadline, reads, retired } => {
             let successor = successor.as_ref().map(|successor| peer(py, successor)).transpose()?;
-            let parts = (successor, deadline.as_secs_f64(), readable(py, &reads)?);
+            let parts = (successor, deadline.as_secs_f64(), readable(py, &reads)?, retired);
             python!(py, "libzdt.events", "Drain")?.call1(parts)
         }
         Event::Settled(number) => {

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 /// What to listen at: an address and how. A plain value; nothing is opened before `bind()`.
 ///
-/// In words, both ways: `tcp://0.0.0.0:8080`, `tcp://[::]:8080?v6only=1`, `unix:///run/app/x.sock?backlog=128&mode=0660`.
+/// In words, both ways: `tcp://0.0.0.0:8080`, `tcp://[::]:8080?v6only=1`, `udp://0.0.0.0:53`,
+/// `unix:///run/app/x.sock?backlog=128&mode=0660`, `unix://@name` in the abstract namespace.
 #[pyclass(frozen, eq, hash, module = "libzdt")]
 #[derive(PartialEq, Eq, Hash)]
 pub struct ListenerSpec(zdt::ListenerSpec);
@@ -29,13 +30,30 @@ impl ListenerSpec {
         nodelay: bool,
         reuseport: bool,
     ) -> PyResult<ListenerSpec> {
-        let spec = if address.is_instance_of::<PyString>() {
-            let text: String = address.extract()?;
-            call(address.py(), || format!("tcp://{text}").parse())?
-        } else {
-            at(address)?
-        };
+        let spec = inet("tcp", address)?;
         let spec = spec.v6only(v6only).nodelay(nodelay).reuseport(reuseport);
+        Ok(ListenerSpec(backlog.into_iter().fold(spec, zdt::ListenerSpec::backlog)))
+    }
+
+    /// UDP at an IP address and port, as for `tcp`: a datagram socket, to be read from instead of accepted from. What waits
+    /// in it when a successor takes over is the successor's to read.
+    #[staticmethod]
+    #[pyo3(signature = (address, *, v6only=false, reuseport=false))]
+    fn udp(address: &Bound<'_, PyAny>, v6only: bool, reuseport: bool) -> PyResult<ListenerSpec> {
+        Ok(ListenerSpec(inet("udp", address)?.v6only(v6only).reuseport(reuseport)))
+    }
+
+    /// A Unix stream socket with a name in the abstract namespace (unix(7)): text, or 1 to 107 bytes of any value; no file.
+    /// Every process of the same network namespace can reach it, whoever runs it.
+    #[staticmethod]
+    #[pyo3(signature = (name, *, backlog=None))]
+    fn abstract_unix(name: &Bound<'_, PyAny>, backlog: Option<u32>) -> PyResult<ListenerSpec> {
+        let name = if name.is_instance_of::<PyString>() {
+            name.extract::<String>()?.into_bytes()
+        } else {
+            name.extract::<Vec<u8>>()?
+        };
+        let spec = zdt::ListenerSpec::abstract_unix(name);
         Ok(ListenerSpec(backlog.into_iter().fold(spec, zdt::ListenerSpec::backlog)))
     }
 
@@ -47,7 +65,7 @@ impl ListenerSpec {
         ListenerSpec(mode.into_iter().fold(spec, zdt::ListenerSpec::mode))
     }
 
-    /// From words: `tcp://…` or `unix://…`, with the options `backlog`, `v6only`, `nodelay`, `reuseport`, `mode`.
+    /// From words: `tcp://…`, `udp://…`, `unix://…` or `unix://@…`, with the options `backlog`, `v6only`, `nodelay`, `reuseport`, `mode`.
     ///
     /// Raises InvalidArgument.
     #[staticmethod]
@@ -81,14 +99,18 @@ pub fn spec(given: &Bound<'_, PyAny>) -> PyResult<zdt::ListenerSpec> {
         let text: String = given.extract()?;
         return call(given.py(), || text.parse());
     }
-    at(given)
+    inet("tcp", given)
 }
 
-/// TCP at host and port.
-fn at(given: &Bound<'_, PyAny>) -> PyResult<zdt::ListenerSpec> {
+/// At `host:port` in one text, or host and port.
+fn inet(scheme: &str, given: &Bound<'_, PyAny>) -> PyResult<zdt::ListenerSpec> {
+    if given.is_instance_of::<PyString>() {
+        let text: String = given.extract()?;
+        return call(given.py(), || format!("{scheme}://{text}").parse());
+    }
     let (host, port): (String, u16) = given.extract()?;
     let ip: IpAddr = host
         .parse()
         .map_err(|_| invalid(given.py(), format!("{host:?} is no IP address; names are not resolved")))?;
-    Ok(zdt::ListenerSpec::tcp(SocketAddr::new(ip, port).to_string()))
+    call(given.py(), || format!("{scheme}://{}", SocketAddr::new(ip, port)).parse())
 }

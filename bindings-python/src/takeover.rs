@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use zdt::{Config, NotMigrated, Reads, Takeover};
+use zdt::{Config, NotMigrated, OnMismatch, Reads, Takeover};
 
 /// The native part of `libzdt.Takeover`.
 #[pyclass(frozen, module = "libzdt._core")]
@@ -52,6 +52,10 @@ impl Handle {
 
     fn unclaimed(&self) -> Vec<String> {
         self.takeover.unclaimed()
+    }
+
+    fn retire(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        call(py, || self.takeover.retire(name))
     }
 
     fn ready(&self, py: Python<'_>) -> PyResult<()> {
@@ -153,6 +157,15 @@ fn core_config(given: &Bound<'_, PyDict>) -> PyResult<Config> {
             "drain" => config.drain = time()?,
             "probation" => config.probation = time()?,
             "hang" => config.hang = time()?,
+            "on_mismatch" => {
+                config.on_mismatch = match value.extract::<&str>()? {
+                    "refuse" => OnMismatch::Refuse,
+                    "bind" => OnMismatch::Bind,
+                    other => {
+                        return Err(invalid(py, format!("on_mismatch is {other:?}, not refuse or bind")));
+                    }
+                }
+            }
             "max_state" => config.max_state = value.extract()?,
             "max_bytes" => config.max_bytes = value.extract()?,
             "reads" => {

@@ -9,6 +9,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,12 +24,13 @@ const LOCK: Duration = Duration::from_secs(5);
 
 /// What to listen at: an address and how. A plain value; nothing is opened before [`bind`](ListenerSpec::bind).
 ///
-/// In words, both ways: `tcp://0.0.0.0:8080`, `tcp://[::]:8080?v6only=1`, `unix:///run/app/x.sock?backlog=128&mode=0660`
-/// (options `backlog`, `v6only`, `nodelay`, `reuseport`, `mode`; in a path, `%3f` is the byte 0x3f).
+/// In words, both ways: `tcp://0.0.0.0:8080`, `tcp://[::]:8080?v6only=1`, `udp://0.0.0.0:53`,
+/// `unix:///run/app/x.sock?backlog=128&mode=0660`, `unix://@name` in the abstract namespace (options `backlog`, `v6only`,
+/// `nodelay`, `reuseport`, `mode`; in a path or name, `%3f` is the byte 0x3f, and a path that begins with @ is `%40…`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListenerSpec {
     at: At,
-    backlog: u32,
+    backlog: Option<u32>,
     v6only: bool,
     nodelay: bool,
     reuseport: bool,
@@ -38,9 +40,11 @@ pub struct ListenerSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum At {
     Tcp(SocketAddr),
+    Udp(SocketAddr),
     Unix(PathBuf),
-    /// What was given for an address of IP and port; an error when it is used.
-    Unclear(String),
+    Abstract(Vec<u8>),
+    /// `tcp` or `udp`, and what was given for an address of IP and port; an error when it is used.
+    Unclear(&'static str, String),
 }
 
 impl ListenerSpec {
@@ -48,7 +52,15 @@ impl ListenerSpec {
     /// address that does not parse is an error of [`bind`](ListenerSpec::bind).
     pub fn tcp(address: impl AsRef<str>) -> ListenerSpec {
         let address = address.as_ref();
-        ListenerSpec::at(address.parse().map_or_else(|_| At::Unclear(address.into()), At::Tcp))
+        ListenerSpec::at(address.parse().map_or_else(|_| At::Unclear("tcp", address.into()), At::Tcp))
+    }
+
+    /// UDP at an IP address and port, as for [`tcp`](ListenerSpec::tcp). There is nothing to accept: whoever has the
+    /// descriptor reads datagrams from it, and those that wait when a successor takes over are the successor's to read.
+    /// Options: `v6only`, `reuseport`.
+    pub fn udp(address: impl AsRef<str>) -> ListenerSpec {
+        let address = address.as_ref();
+        ListenerSpec::at(address.parse().map_or_else(|_| At::Unclear("udp", address.into()), At::Udp))
     }
 
     /// A Unix stream socket at a path.
@@ -56,14 +68,21 @@ impl ListenerSpec {
         ListenerSpec::at(At::Unix(path.as_ref().into()))
     }
 
+    /// A Unix stream socket with a name in the abstract namespace (unix(7)): 1 to 107 bytes of any value, no file, gone
+    /// with the last socket that has it. Every process of the same network namespace can reach it, whoever runs it: check
+    /// the peer (SO_PEERCRED).
+    pub fn abstract_unix(name: impl Into<Vec<u8>>) -> ListenerSpec {
+        ListenerSpec::at(At::Abstract(name.into()))
+    }
+
     fn at(at: At) -> ListenerSpec {
-        ListenerSpec { at, backlog: BACKLOG, v6only: false, nodelay: false, reuseport: false, mode: None }
+        ListenerSpec { at, backlog: None, v6only: false, nodelay: false, reuseport: false, mode: None }
     }
 
     /// How many connections may wait to be accepted (listen(2)); default 4096, and the kernel's own limit holds.
     #[must_use]
     pub fn backlog(mut self, connections: u32) -> ListenerSpec {
-        self.backlog = connections;
+        self.backlog = Some(connections);
         self
     }
 
@@ -97,7 +116,31 @@ impl ListenerSpec {
 
     /// How many connections may wait.
     pub(crate) fn backlog_length(&self) -> u32 {
-        self.backlog
+        self.backlog.unwrap_or(BACKLOG)
+    }
+
+    /// Whether it shares its address.
+    pub(crate) fn is_reuseport(&self) -> bool {
+        self.reuseport
+    }
+
+    /// Whether nobody else can have the address while a socket of this spec is open.
+    pub(crate) fn excludes_others(&self) -> bool {
+        match &self.at {
+            At::Tcp(address) | At::Udp(address) => !self.reuseport && address.port() != 0,
+            At::Unix(_) | At::Abstract(_) => true,
+            At::Unclear(..) => false,
+        }
+    }
+
+    /// Whether both are TCP, or both UDP, at the same port: then one may be in the way of the other.
+    pub(crate) fn has_the_port_of(&self, other: &ListenerSpec) -> bool {
+        match (&self.at, &other.at) {
+            (At::Tcp(ours), At::Tcp(theirs)) | (At::Udp(ours), At::Udp(theirs)) => {
+                ours.port() == theirs.port()
+            }
+            _ => false,
+        }
     }
 
     /// The options as they travel: 1 v6only, 2 nodelay, 4 reuseport.
@@ -117,17 +160,20 @@ impl ListenerSpec {
     pub fn bind(&self) -> Result<OwnedFd> {
         self.sensible()?;
         match &self.at {
-            At::Tcp(address) => self.bind_tcp(address),
+            At::Tcp(address) => self.bind_inet(Kind::listener(family(address)), address),
+            At::Udp(address) => self.bind_inet(Kind::datagram(family(address)), address),
             At::Unix(path) => self.bind_unix(path),
-            At::Unclear(text) => Err(unclear(text)),
+            At::Abstract(name) => self.bind_abstract(name),
+            At::Unclear(_, text) => Err(unclear(text)),
         }
     }
 
-    fn bind_tcp(&self, address: &SocketAddr) -> Result<OwnedFd> {
+    fn bind_inet(&self, kind: Kind, address: &SocketAddr) -> Result<OwnedFd> {
         let open = || {
-            let listener = inet::socket(family(address))?;
+            let listener = inet::socket_of(kind)?;
             let socket = listener.as_fd();
-            inet::set(socket, Switch::ReuseAddress, true)?;
+            // For UDP it would let another program take the datagrams (socket(7)).
+            inet::set(socket, Switch::ReuseAddress, kind.listening)?;
             if address.is_ipv6() {
                 // Always said, since the default is a sysctl.
                 inet::set(socket, Switch::V6Only, self.v6only)?;
@@ -139,7 +185,19 @@ impl ListenerSpec {
                 inet::set(socket, Switch::ReusePort, true)?;
             }
             inet::bind(socket, address)?;
-            self.listen(socket)?;
+            if kind.listening {
+                self.listen(socket)?;
+            }
+            Ok(listener)
+        };
+        open().map_err(|error| self.failed("bind", &error))
+    }
+
+    fn bind_abstract(&self, name: &[u8]) -> Result<OwnedFd> {
+        let open = || {
+            let listener = inet::socket(Family::Unix)?;
+            inet::bind_abstract(listener.as_fd(), name)?;
+            self.listen(listener.as_fd())?;
             Ok(listener)
         };
         open().map_err(|error| self.failed("bind", &error))
@@ -192,8 +250,24 @@ impl ListenerSpec {
         gone.map_err(|error| self.failed("replace the socket", &error))
     }
 
+    /// Sets what can be set on a socket that is in use: backlog, nodelay, the mode of its file. What cannot be set stays
+    /// as it is.
+    pub(crate) fn apply(&self, listener: BorrowedFd<'_>) {
+        let _ = match &self.at {
+            At::Tcp(_) => {
+                inet::set(listener, Switch::NoDelay, self.nodelay).and_then(|()| self.listen(listener))
+            }
+            At::Unix(path) => {
+                let mode = self.mode.map(Permissions::from_mode);
+                mode.map_or(Ok(()), |mode| fs::set_permissions(path, mode)).and(self.listen(listener))
+            }
+            At::Abstract(_) => self.listen(listener),
+            At::Udp(_) | At::Unclear(..) => Ok(()),
+        };
+    }
+
     fn listen(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
-        unix::listen(socket, i32::try_from(self.backlog).unwrap_or(i32::MAX))
+        unix::listen(socket, i32::try_from(self.backlog_length()).unwrap_or(i32::MAX))
     }
 
     /// Whether `listener`, an inherited descriptor, is what this asks for: type, family, protocol, listening, address
@@ -208,31 +282,38 @@ impl ListenerSpec {
         let Some(found) = inet::kind(listener).map_err(asked("getsockopt"))? else {
             return Err(self.mismatch("a descriptor that is no socket".into()));
         };
-        let family = match &self.at {
-            At::Tcp(address) => family(address),
-            At::Unix(_) => Family::Unix,
-            At::Unclear(text) => return Err(unclear(text)),
+        let expected = match &self.at {
+            At::Tcp(address) => Kind::listener(family(address)),
+            At::Udp(address) => Kind::datagram(family(address)),
+            At::Unix(_) | At::Abstract(_) => Kind::listener(Family::Unix),
+            At::Unclear(_, text) => return Err(unclear(text)),
         };
-        let expected = Kind::listener(family);
         if found != expected {
             return Err(self.mismatch(text::difference(&expected, &found)));
         }
         let name = inet::name(listener).map_err(asked("getsockname"))?;
+        let scheme = if expected.listening { "tcp" } else { "udp" };
         let same = match (&self.at, &name) {
-            (At::Tcp(asked), Name::Inet(bound)) => {
+            (At::Tcp(asked) | At::Udp(asked), Name::Inet(bound)) => {
                 asked.ip() == bound.ip() && (asked.port() == 0 || asked.port() == bound.port())
             }
             (At::Unix(asked), Name::Path(bound)) => asked == bound,
+            (At::Abstract(asked), Name::Abstract(bound)) => asked == bound,
             _ => false,
         };
         if !same {
-            return Err(self.mismatch(text::name(&name)));
+            return Err(self.mismatch(text::name(scheme, &name)));
         }
         // An IPv6 socket at one address has IPv4 shut out by the kernel, whatever was asked.
-        if matches!(&self.at, At::Tcp(SocketAddr::V6(address)) if address.ip().is_unspecified()) {
+        if matches!(&self.at, At::Tcp(SocketAddr::V6(address)) | At::Udp(SocketAddr::V6(address)) if address.ip().is_unspecified())
+        {
             let v6only = inet::is_set(listener, Switch::V6Only).map_err(asked("getsockopt IPV6_V6ONLY"))?;
             if v6only != self.v6only {
-                return Err(self.mismatch(format!("{} with v6only={}", text::name(&name), u8::from(v6only))));
+                return Err(self.mismatch(format!(
+                    "{} with v6only={}",
+                    text::name(scheme, &name),
+                    u8::from(v6only)
+                )));
             }
         }
         Ok(())
@@ -240,7 +321,7 @@ impl ListenerSpec {
 
     /// Whether the options go together.
     fn sensible(&self) -> Result<()> {
-        let tcp_only = self.v6only || self.nodelay || self.reuseport;
+        let inet_only = self.v6only || self.nodelay || self.reuseport;
         let what = match &self.at {
             At::Unix(path) => match path.as_os_str().len() {
                 0 => "the path is empty".into(),
@@ -252,11 +333,21 @@ impl ListenerSpec {
                     );
                     return Err(Error::new(ErrorKind::PathTooLong, what, "choose a shorter path"));
                 }
-                _ if tcp_only => format!("{self}: v6only, nodelay and reuseport are for TCP"),
+                _ if inet_only => format!("{self}: v6only, nodelay and reuseport are for IP"),
+                _ if path.as_os_str().as_bytes().contains(&0) => format!("{self}: a path has no NUL"),
                 _ => return Ok(()),
             },
             _ if self.mode.is_some() => format!("{self}: a mode is for a Unix socket's file"),
-            At::Tcp(address) if self.v6only && address.is_ipv4() => format!("{self}: v6only is for IPv6"),
+            At::Abstract(name) if !(1..=unix::MAX_PATH).contains(&name.len()) => {
+                format!("an abstract name of {} bytes; it has 1 to {}", name.len(), unix::MAX_PATH)
+            }
+            At::Abstract(_) if inet_only => format!("{self}: v6only, nodelay and reuseport are for IP"),
+            At::Udp(_) if self.nodelay || self.backlog.is_some() => {
+                format!("{self}: nodelay and backlog are for what accepts connections")
+            }
+            At::Tcp(address) | At::Udp(address) if self.v6only && address.is_ipv4() => {
+                format!("{self}: v6only is for IPv6")
+            }
             _ => return Ok(()),
         };
         Err(Error::new(ErrorKind::InvalidArgument, what, "nothing was opened"))
@@ -264,7 +355,7 @@ impl ListenerSpec {
 
     fn mismatch(&self, found: String) -> Error {
         let what = format!("expected {self}, inherited {found}");
-        let now = "ask for what the predecessor has, or give the new listener another name";
+        let now = "ask for what the predecessor has, or let on_mismatch bind the new one and retire it";
         Error::new(ErrorKind::ListenerMismatch, what, now)
     }
 
@@ -273,10 +364,10 @@ impl ListenerSpec {
         match error.kind() {
             io::ErrorKind::AddrInUse => Error::new(
                 ErrorKind::AddressInUse,
-                format!("another socket listens at {self}"),
-                "stop who holds it (`ss -tlnp`, `ss -xlp`), or take over from it through its takeover socket",
+                format!("another socket has the address of {self}"),
+                "stop who holds it (`ss -tlnp`, `ss -ulnp`, `ss -xlp`), or take over from it through its takeover socket",
             ),
-            io::ErrorKind::PermissionDenied if matches!(self.at, At::Tcp(_)) => {
+            io::ErrorKind::PermissionDenied if matches!(self.at, At::Tcp(_) | At::Udp(_)) => {
                 failed.now("ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE")
             }
             io::ErrorKind::AddrNotAvailable => failed.now("no interface of this machine has the address"),
@@ -293,8 +384,8 @@ pub fn queue_length(listener: BorrowedFd<'_>) -> Option<u32> {
     listens.then(|| inet::queue_length(listener).ok()).flatten()
 }
 
-/// Whether a connection waits to be accepted.
-pub(crate) fn is_unserved(listener: BorrowedFd<'_>) -> bool {
+/// Whether a connection waits to be accepted from a listener, or a datagram to be read. Does not block.
+pub fn is_unserved(listener: BorrowedFd<'_>) -> bool {
     inet::is_readable(listener).unwrap_or(false)
 }
 

@@ -30,8 +30,8 @@ fn drain_without_a_successor_ends_with_done() {
     takeover.ready().unwrap();
     takeover.drain().unwrap();
     match next(&takeover) {
-        Event::Drain { successor: None, deadline, reads } => {
-            assert_eq!((deadline, reads), (quick().drain, Vec::new()));
+        Event::Drain { successor: None, deadline, reads, retired } => {
+            assert_eq!((deadline, reads, retired), (quick().drain, Vec::new(), Vec::new()));
         }
         other => panic!("{other:?}"),
     }

@@ -75,6 +75,10 @@ pub fn non_blocking<'local>(_: &mut Env<'local>, _: JClass<'local>, number: jint
     Ok(flags & libc::O_NONBLOCK != 0)
 }
 
+pub fn is_unserved<'local>(_: &mut Env<'local>, _: JClass<'local>, number: jint) -> Result<jboolean> {
+    Ok(zdt::is_unserved(borrowed(number)?))
+}
+
 pub fn pair<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JIntArray<'local>> {
     let (one, other) = UnixStream::pair().map_err(|error| Error::system("socketpair", &error))?;
     let array = ints(env, &[one.as_raw_fd(), other.as_raw_fd()])?;

@@ -1,7 +1,7 @@
 //! Events, as Java has them.
 
 use crate::connection::parcel;
-use crate::edge::{Result, count, fault, ints, nanos};
+use crate::edge::{Result, count, fault, ints, nanos, strings};
 use crate::java::{JEvent, JPeer, JReads, Made};
 use crate::offer;
 use jni::Env;
@@ -12,9 +12,10 @@ use zdt::{Error, ErrorKind, Event, Peer, Reads, Returned};
 pub fn made<'local>(env: &mut Env<'local>, event: Event) -> Result<JEvent<'local>> {
     Ok(match event {
         Event::Offer(offer) => offer::made(env, offer)?,
-        Event::Drain { successor, deadline, reads } => {
+        Event::Drain { successor, deadline, reads, retired } => {
             let (successor, reads) = (peer(env, successor.as_ref())?, readable(env, &reads)?);
-            Made::drain(env, successor, nanos(deadline), reads)?
+            let retired = strings(env, retired)?;
+            Made::drain(env, successor, nanos(deadline), reads, retired)?
         }
         Event::Settled(id) => Made::settled(env, id.cast_signed())?,
         Event::Returned(frozen, why) => {

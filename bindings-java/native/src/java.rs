@@ -26,6 +26,7 @@ bind_java_type! {
         static fn predecessor { sig = (handle: jlong) -> JPeer, fn = takeover::predecessor },
         static fn listener { sig = (handle: jlong, name: JString, spec: JString) -> jint, fn = takeover::listener },
         static fn unclaimed { sig = (handle: jlong) -> JString[], fn = takeover::unclaimed },
+        static fn retire { sig = (handle: jlong, name: JString), fn = takeover::retire },
         static fn ready { sig = (handle: jlong), fn = takeover::ready },
         static fn next_event { sig = (handle: jlong, nanos: jlong) -> JEvent, fn = takeover::next_event },
         static fn event_fd { sig = (handle: jlong) -> jint, fn = takeover::event_fd },
@@ -43,6 +44,7 @@ bind_java_type! {
 
         static fn spec { sig = (text: JString, option: JString, value: jint) -> JString, fn = listener::spec },
         static fn unix_spec { sig = (path: jbyte[]) -> JString, fn = listener::unix_spec },
+        static fn abstract_spec { sig = (name: jbyte[]) -> JString, fn = listener::abstract_spec },
         static fn bind { sig = (spec: JString) -> jint, fn = listener::bind },
 
         static fn gate { sig = () -> jlong, fn = gate::new },
@@ -58,6 +60,7 @@ bind_java_type! {
         static fn close_descriptor { sig = (descriptor: jint), fn = descriptors::close },
         static fn shutdown { sig = (descriptor: jint), fn = descriptors::shutdown },
         static fn neuter { sig = (descriptor: jint), fn = descriptors::neuter },
+        static fn is_unserved { sig = (descriptor: jint) -> jboolean, fn = descriptors::is_unserved },
         static fn non_blocking { sig = (descriptor: jint) -> jboolean, fn = descriptors::non_blocking },
         static fn pair { sig = () -> jint[], fn = descriptors::pair },
         static fn family { sig = (descriptor: jint) -> jchar, fn = descriptors::family },
@@ -109,7 +112,7 @@ bind_java_type! {
     },
     methods {
         static fn offer(key: jlong, parcel: JParcel) -> JEvent,
-        static fn drain(successor: JPeer, nanos: jlong, reads: JReads[]) -> JEvent,
+        static fn drain(successor: JPeer, nanos: jlong, reads: JReads[], retired: JString[]) -> JEvent,
         static fn settled(id: jlong) -> JEvent,
         static fn returned(parcel: JParcel, refused: jboolean) -> JEvent,
         static fn room() -> JEvent,
@@ -139,6 +142,7 @@ bind_java_type! {
         drain { sig = jlong, get = drain },
         probation { sig = jlong, get = probation },
         hang { sig = jlong, get = hang },
+        bind_on_mismatch { sig = jboolean, name = "bindOnMismatch", get = bind_on_mismatch },
         max_state { sig = jlong, name = "maxState", get = max_state },
         max_bytes { sig = jlong, name = "maxBytes", get = max_bytes },
         reads_protocols { sig = JString[], name = "readsProtocols", get = reads_protocols },

@@ -42,6 +42,15 @@ pub fn unix_spec<'local>(
     checked(env, &ListenerSpec::unix(OsStr::from_bytes(&path)))
 }
 
+pub fn abstract_spec<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    name: JByteArray<'local>,
+) -> Result<JString<'local>> {
+    let name = read_bytes(env, &name)?;
+    checked(env, &ListenerSpec::abstract_unix(name))
+}
+
 pub fn bind<'local>(env: &mut Env<'local>, _: JClass<'local>, spec: JString<'local>) -> Result<jint> {
     let spec: ListenerSpec = spec.try_to_string(env)?.parse()?;
     Ok(spec.bind()?.into_raw_fd())

@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
-use zdt::{Config, Error, ErrorKind, NotMigrated, Reads, Takeover};
+use zdt::{Config, Error, ErrorKind, NotMigrated, OnMismatch, Reads, Takeover};
 
 static TAKEOVERS: Table<Takeover> = Table::new();
 
@@ -66,6 +66,16 @@ pub fn unclaimed<'local>(
     handle: jlong,
 ) -> Result<JObjectArray<'local, JString<'local>>> {
     strings(env, takeover(handle)?.unclaimed())
+}
+
+pub fn retire<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    handle: jlong,
+    name: JString<'local>,
+) -> Result<()> {
+    let name = name.try_to_string(env)?;
+    Ok(takeover(handle)?.retire(&name)?)
 }
 
 pub fn ready<'local>(_: &mut Env<'local>, _: JClass<'local>, handle: jlong) -> Result<()> {
@@ -183,6 +193,9 @@ fn core_config(env: &mut Env<'_>, given: &JConfig<'_>) -> Result<Config> {
         let versions = versions.get_element(env, index)?;
         let versions = read_ints(env, &versions)?.into_iter().map(jint::cast_unsigned).collect();
         config.reads.push(Reads { protocol, versions });
+    }
+    if given.bind_on_mismatch(env)? {
+        config.on_mismatch = OnMismatch::Bind;
     }
     let uids = given.allowed_uids(env)?;
     config.allowed_uids = read_ints(env, &uids)?.into_iter().map(jint::cast_unsigned).collect();

@@ -48,7 +48,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Stop accepting. With a successor: freeze and migrate what there is, then `migrated_all`. Without one (a signal or
+    """Stop accepting, but from `retired`. With a successor: freeze and migrate what there is, then `migrated_all`. Without one (a signal or
     `drain()` came): finish what is in flight, then `migrated_all`."""
 
     successor: Peer | None
@@ -57,6 +57,9 @@ class Drain:
     """Seconds from now until what is left is taken back and `Done` follows."""
     reads: dict[str, list[int]]
     """Which state versions of which protocols the successor reads; empty: it did not say, offer everything."""
+    retired: list[str]
+    """The listeners that the successor left to us (`Takeover.retire`): go on accepting from these. At `Done` or
+    `Relieved` accept what is still in their queues, then close them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from . import _core
 from .errors import InvalidArgument, WrongState
@@ -53,6 +53,7 @@ class Takeover:
         drain: float | None = None,
         probation: float | None = None,
         hang: float | None = None,
+        on_mismatch: Literal["refuse", "bind"] = "refuse",
         max_state: int | None = None,
         max_bytes: int | None = None,
         reads: Mapping[str, Sequence[int]] | None = None,
@@ -75,6 +76,8 @@ class Takeover:
             probation: how long a predecessor that has drained still watches its successor, to resume if it dies
                 (default 10).
             hang: how long the queue of a listener may stay unserved until whoever else holds it accepts (default 5).
+            on_mismatch: what becomes of a predecessor's listener that is not what `listener()` asks for: an error
+                (ListenerMismatch), or what was asked for is bound and the predecessor's is left to it, as by `retire()`.
             max_state: the largest state of one connection, in bytes (default 1 MiB).
             max_bytes: the most unread, and the most unsent, bytes of one connection or companion (default 16 MiB).
             reads: which state versions of which protocols this program reads; default: whatever is offered.
@@ -101,6 +104,7 @@ class Takeover:
             "drain": drain,
             "probation": probation,
             "hang": hang,
+            "on_mismatch": on_mismatch,
             "max_state": max_state,
             "max_bytes": max_bytes,
             "reads": {protocol: list(versions) for protocol, versions in (reads or {}).items()},
@@ -126,27 +130,42 @@ class Takeover:
 
     def listener(self, name: str, spec: ListenerSpec | str | tuple[str, int]) -> socket.socket:
         """The listener `name`: the predecessor's where it has one, else bound as `spec` says (a `ListenerSpec`, its
-        words such as `tcp://0.0.0.0:8080`, or host and port). Nobody accepts from it before `ready()`.
+        words such as `tcp://0.0.0.0:8080` or `udp://[::]:53`, or host and port of TCP). Nobody accepts from it before `ready()`.
 
         The socket (non-blocking, not inheritable) is the caller's; libzdt keeps a descriptor of its own for the same
         listener and passes it on. Never `shutdown()` it. Blocks only for a Unix path, while others hold its lock.
 
+        One that the predecessor has at the very address under another name is inherited under the new one. Backlog,
+        nodelay and mode are set anew when we become the owner, where `spec` has others than the predecessor.
+
         Raises:
-            NameUsed: asked for before. ListenerMismatch: the predecessor's is not what `spec` asks for; it stays
-                unclaimed. AddressInUse, InvalidArgument, WrongState, SystemFailed. The service is as it was.
+            NameUsed: asked for before. ListenerMismatch: the predecessor's is not what `spec` asks for (see
+                `on_mismatch`); it stays unclaimed. TooLarge: as for `retire()`. AddressInUse, InvalidArgument, WrongState,
+                SystemFailed. The service is as it was.
         """
         return self._handle.listener(name, spec)
 
     def unclaimed(self) -> list[str]:
-        """The names of inherited listeners that were not asked for: `ready()` fails until they are."""
+        """The names of inherited listeners that were neither asked for nor retired: `ready()` fails until they are."""
         return self._handle.unclaimed()
+
+    def retire(self, name: str) -> None:
+        """Leaves the predecessor's listener `name` to the predecessor: it goes on accepting from it, serves whoever connects
+        there, and closes it when it is done. Nothing changes before `ready()`; if the attempt is called off, or we die and
+        the predecessor resumes, it still has the listener. Never blocks.
+
+        Raises:
+            InvalidArgument: no unclaimed listener has this name. TooLarge: 253 were retired.
+        """
+        self._handle.retire(name)
 
     def ready(self) -> None:
         """We are fit to serve: accept from the listeners from here on. The predecessor stops accepting and begins to
         migrate. Does not block.
 
         Raises:
-            ListenerUnclaimed: an inherited listener was not asked for, and whoever connects to it would wait for ever.
+            ListenerUnclaimed: an inherited listener was neither asked for nor retired, and whoever connects to it would
+                wait for ever.
             WrongState: called before. AttemptLost: the attempt is off.
         """
         self._handle.ready()

@@ -72,6 +72,16 @@ fn options_that_do_not_go_together_are_refused() {
         ListenerSpec::unix(""),
         ListenerSpec::tcp("127.0.0.1:0").v6only(true),
         ListenerSpec::tcp("127.0.0.1:0").mode(0o600),
+        ListenerSpec::udp("127.0.0.1:0").v6only(true),
+        ListenerSpec::udp("127.0.0.1:0").nodelay(true),
+        ListenerSpec::udp("127.0.0.1:0").backlog(4096),
+        ListenerSpec::udp("127.0.0.1:0").mode(0o600),
+        ListenerSpec::udp("localhost:53"),
+        ListenerSpec::abstract_unix("zdt-x").mode(0o600),
+        ListenerSpec::abstract_unix("zdt-x").reuseport(true),
+        ListenerSpec::abstract_unix(""),
+        ListenerSpec::abstract_unix([1; 108]),
+        ListenerSpec::unix("/tmp/zdt\0x.sock"),
     ];
     for spec in cases {
         assert_eq!(spec.bind().unwrap_err().kind(), ErrorKind::InvalidArgument, "{spec}");
@@ -105,6 +115,12 @@ fn an_inherited_listener_that_is_another_one_is_refused_with_both_named() {
     let not_listening = inet::socket(Family::V4).unwrap();
     let file = File::open("/dev/null").unwrap();
     let other_port = ListenerSpec::tcp(format!("127.0.0.1:{}", port.wrapping_add(1).max(1)));
+    let udp_spec = ListenerSpec::udp("127.0.0.1:0");
+    udp_spec.check(udp.as_fd()).unwrap();
+    udp_spec.check(udp_spec.bind().unwrap().as_fd()).unwrap();
+    let abstract_spec = ListenerSpec::abstract_unix(format!("zdt{}", directory.path().display()));
+    let abstract_listener = abstract_spec.bind().unwrap();
+    abstract_spec.check(abstract_listener.as_fd()).unwrap();
     let cases = [
         (&spec, dial.as_fd(), "SO_ACCEPTCONN 0 instead of 1"),
         (&spec, not_listening.as_fd(), "SO_ACCEPTCONN 0 instead of 1"),
@@ -115,6 +131,10 @@ fn an_inherited_listener_that_is_another_one_is_refused_with_both_named() {
         (&unix, listener.as_fd(), "SO_DOMAIN 2 instead of 1"),
         (&other_port, listener.as_fd(), &format!("tcp://127.0.0.1:{port}")),
         (&ListenerSpec::tcp("127.0.0.2:0"), listener.as_fd(), &format!("tcp://127.0.0.1:{port}")),
+        (&udp_spec, listener.as_fd(), "SO_TYPE 1 instead of 2"),
+        (&ListenerSpec::udp("127.0.0.2:0"), udp.as_fd(), &format!("udp://{}", udp.local_addr().unwrap())),
+        (&abstract_spec, unix_listener.as_fd(), path.to_str().unwrap()),
+        (&unix, abstract_listener.as_fd(), &abstract_spec.to_string()),
         (&ListenerSpec::unix("/elsewhere"), unix_listener.as_fd(), path.to_str().unwrap()),
     ];
     for (spec, fd, found) in cases {
@@ -264,6 +284,10 @@ fn a_listener_in_words_is_what_it_says() {
         ("unix:///run/x.sock", ListenerSpec::unix("/run/x.sock")),
         ("unix://x.sock?backlog=0&mode=0660", ListenerSpec::unix("x.sock").backlog(0).mode(0o660)),
         ("unix:///run/a%3fb%25%20c", ListenerSpec::unix("/run/a?b% c")),
+        ("udp://0.0.0.0:53", ListenerSpec::udp("0.0.0.0:53")),
+        ("udp://[::]:53?v6only=1&reuseport=1", ListenerSpec::udp("[::]:53").v6only(true).reuseport(true)),
+        ("unix://@app/%00%3f@?backlog=4096", ListenerSpec::abstract_unix("app/\0?@").backlog(4096)),
+        ("unix://%40app@", ListenerSpec::unix("@app@")),
     ];
     for (text, spec) in cases {
         assert_eq!(text.parse::<ListenerSpec>().unwrap(), spec);
@@ -291,6 +315,12 @@ fn words_that_are_no_listener_are_refused() {
         "unix:///x%",
         "unix:///x%zz",
         "unix:///x?reuseport=1",
+        "unix:///x%00",
+        "unix://@",
+        "unix://@x?mode=0600",
+        "udp://host:53",
+        "udp://1.2.3.4:5?backlog=1",
+        "udp://1.2.3.4:5?nodelay=1",
     ];
     for text in cases {
         let error = text.parse::<ListenerSpec>().unwrap_err();
@@ -314,7 +344,15 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_words_never_panic(text in "(tcp|unix)://\\PC{0,40}") {
+    fn any_abstract_name_comes_back_from_words(name in proptest::collection::vec(any::<u8>(), 1..=107)) {
+        let spec = ListenerSpec::abstract_unix(name).backlog(u32::MAX);
+        let text = spec.to_string();
+        prop_assert!(text.len() <= crate::wire::limits::MAX_ADDRESS);
+        prop_assert_eq!(text.parse::<ListenerSpec>().unwrap(), spec);
+    }
+
+    #[test]
+    fn arbitrary_words_never_panic(text in "(tcp|udp|unix)://\\PC{0,40}") {
         let _ = text.parse::<ListenerSpec>();
     }
 }

@@ -1,12 +1,11 @@
 //! A listener in words, both ways.
 
-use super::{At, BACKLOG, ListenerSpec, unclear};
+use super::{At, ListenerSpec, unclear};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inet::{Kind, Name};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::str::FromStr;
 
 impl FromStr for ListenerSpec {
@@ -15,15 +14,21 @@ impl FromStr for ListenerSpec {
     fn from_str(text: &str) -> Result<ListenerSpec> {
         let (address, options) = text.split_once('?').unwrap_or((text, ""));
         let mut spec = match address.split_once("://") {
-            Some(("tcp", address)) => match ListenerSpec::tcp(address) {
-                ListenerSpec { at: At::Unclear(address), .. } => return Err(unclear(&address)),
-                spec => spec,
-            },
-            Some(("unix", path)) => ListenerSpec::unix(
-                decode(path).ok_or_else(|| invalid(text, "a % needs two digits of base 16"))?,
-            ),
-            _ => return Err(invalid(text, "it begins with tcp:// or unix://")),
+            Some(("tcp", address)) => ListenerSpec::tcp(address),
+            Some(("udp", address)) => ListenerSpec::udp(address),
+            Some(("unix", name)) => {
+                let bytes =
+                    |name| decode(name).ok_or_else(|| invalid(text, "a % needs two digits of base 16"));
+                match name.strip_prefix('@') {
+                    Some(name) => ListenerSpec::abstract_unix(bytes(name)?),
+                    None => ListenerSpec::unix(OsString::from_vec(bytes(name)?)),
+                }
+            }
+            _ => return Err(invalid(text, "it begins with tcp://, udp:// or unix://")),
         };
+        if let At::Unclear(_, address) = &spec.at {
+            return Err(unclear(address));
+        }
         for option in options.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             let switch = || match value {
@@ -53,19 +58,21 @@ fn invalid(text: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::InvalidArgument,
         what,
-        "give for instance tcp://0.0.0.0:8080?backlog=128 or unix:///run/x.sock",
+        "give for instance tcp://0.0.0.0:8080?backlog=128, udp://[::]:53, unix:///run/x.sock or unix://@name",
     )
 }
 
-/// Only what differs from the defaults is said.
+/// Only what was asked for is said.
 pub fn write(spec: &ListenerSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match &spec.at {
         At::Tcp(address) => write!(f, "tcp://{address}")?,
-        At::Unix(path) => write!(f, "unix://{}", encode(path))?,
-        At::Unclear(text) => write!(f, "tcp://{text}")?,
+        At::Udp(address) => write!(f, "udp://{address}")?,
+        At::Unix(path) => write!(f, "unix://{}", encode_path(path.as_os_str()))?,
+        At::Abstract(name) => write!(f, "unix://@{}", encode(name))?,
+        At::Unclear(scheme, text) => write!(f, "{scheme}://{text}")?,
     }
     let options = [
-        (spec.backlog != BACKLOG).then(|| format!("backlog={}", spec.backlog)),
+        spec.backlog.map(|backlog| format!("backlog={backlog}")),
         spec.v6only.then(|| "v6only=1".into()),
         spec.nodelay.then(|| "nodelay=1".into()),
         spec.reuseport.then(|| "reuseport=1".into()),
@@ -77,9 +84,15 @@ pub fn write(spec: &ListenerSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn encode(path: &Path) -> String {
+/// An @ in front says that the name is an abstract one; in a path it is written otherwise.
+fn encode_path(path: &OsStr) -> String {
+    let text = encode(path.as_bytes());
+    text.strip_prefix('@').map(|rest| format!("%40{rest}")).unwrap_or(text)
+}
+
+fn encode(bytes: &[u8]) -> String {
     let mut text = String::new();
-    for &byte in path.as_os_str().as_bytes() {
+    for &byte in bytes {
         match byte {
             b'0'..=b'9'
             | b'a'..=b'z'
@@ -101,7 +114,7 @@ fn encode(path: &Path) -> String {
     text
 }
 
-fn decode(text: &str) -> Option<OsString> {
+fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -115,15 +128,16 @@ fn decode(text: &str) -> Option<OsString> {
         let digit = |byte: u8| char::from(byte).to_digit(16);
         bytes.push((digit(digits[0])? * 16 + digit(digits[1])?) as u8);
     }
-    Some(OsString::from_vec(bytes))
+    Some(bytes)
 }
 
 /// What an inherited socket is bound to.
-pub fn name(name: &Name) -> String {
+pub fn name(scheme: &str, name: &Name) -> String {
     match name {
-        Name::Inet(address) => format!("tcp://{address}"),
-        Name::Path(path) => format!("unix://{}", encode(path)),
-        Name::Unnamed => "a Unix socket without a path".into(),
+        Name::Inet(address) => format!("{scheme}://{address}"),
+        Name::Path(path) => format!("unix://{}", encode_path(path.as_os_str())),
+        Name::Abstract(name) => format!("unix://@{}", encode(name)),
+        Name::Unnamed => "a Unix socket without a name".into(),
         Name::Other => "a socket of another family".into(),
     }
 }

@@ -1,4 +1,5 @@
-//! Stream sockets that listen: TCP (ip(7), ipv6(7), tcp(7)) and Unix (unix(7)). All are close-on-exec and non-blocking.
+//! Sockets that a service is reached at: TCP and UDP (ip(7), ipv6(7), tcp(7), udp(7)), Unix streams (unix(7)). All are
+//! close-on-exec and non-blocking.
 
 use super::{checked, owned, retried, unix};
 use std::ffi::OsString;
@@ -40,7 +41,9 @@ pub enum Name {
     Inet(SocketAddr),
     /// A path.
     Path(PathBuf),
-    /// A Unix socket without a path.
+    /// A name in the abstract namespace (unix(7)): any bytes, no file.
+    Abstract(Vec<u8>),
+    /// A Unix socket without a name.
     Unnamed,
     /// An address of another family.
     Other,
@@ -64,6 +67,12 @@ impl Kind {
     pub fn listener(family: Family) -> Kind {
         let (domain, protocol) = family.numbers();
         Kind { kind: libc::SOCK_STREAM, domain, protocol, listening: true }
+    }
+
+    /// What a UDP socket of this family must be.
+    pub fn datagram(family: Family) -> Kind {
+        let (domain, _) = family.numbers();
+        Kind { kind: libc::SOCK_DGRAM, domain, protocol: libc::IPPROTO_UDP, listening: false }
     }
 }
 
@@ -90,10 +99,13 @@ impl Switch {
 
 /// A stream socket that is neither bound nor connected.
 pub fn socket(family: Family) -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    let (domain, protocol) = family.numbers();
+    socket_of(Kind::listener(family))
+}
+
+/// A socket of this kind that is neither bound nor connected; it does not listen yet.
+pub fn socket_of(Kind { kind, domain, protocol, .. }: Kind) -> io::Result<OwnedFd> {
     // SAFETY: no pointers; returns a new descriptor or -1.
-    unsafe { owned(libc::socket(domain, kind, protocol)) }
+    unsafe { owned(libc::socket(domain, kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, protocol)) }
 }
 
 /// Turns an option on or off.
@@ -173,6 +185,12 @@ pub fn bind_path(socket: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     bind_raw(socket, &address, length)
 }
 
+/// Binds to `name` in the abstract namespace. EADDRINUSE: another socket of this network namespace has it.
+pub fn bind_abstract(socket: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    let (address, length) = unix::abstract_address(name)?;
+    bind_raw(socket, &address, length)
+}
+
 /// Connects a stream socket to `path` and closes it again: whether anybody listens there. Never blocks.
 ///
 /// ECONNREFUSED, ENOENT: nobody. EAGAIN, EPROTOTYPE: somebody, but not for us.
@@ -205,9 +223,12 @@ pub fn name(socket: BorrowedFd<'_>) -> io::Result<Name> {
             let (ip, port) = (raw.sin6_addr.s6_addr.into(), u16::from_be(raw.sin6_port));
             Ok(Name::Inet(SocketAddrV6::new(ip, port, raw.sin6_flowinfo, raw.sin6_scope_id).into()))
         }
-        libc::AF_UNIX => Ok(match unix::bound_name(socket)? {
-            path if path.is_empty() => Name::Unnamed,
-            path => Name::Path(OsString::from_vec(path).into()),
+        libc::AF_UNIX => Ok(match unix::abstract_name(socket)? {
+            Some(name) => Name::Abstract(name),
+            None => match unix::bound_name(socket)? {
+                path if path.is_empty() => Name::Unnamed,
+                path => Name::Path(OsString::from_vec(path).into()),
+            },
         }),
         _ => Ok(Name::Other),
     }

@@ -116,6 +116,14 @@ pub fn bound_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     name(|address, length| unsafe { libc::getsockname(socket.as_raw_fd(), address, length) })
 }
 
+/// The name in the abstract namespace (unix(7)) that a socket is bound to, if it is.
+pub fn abstract_name(socket: BorrowedFd<'_>) -> io::Result<Option<Vec<u8>>> {
+    // SAFETY: writes an address of at most the length given, which outlives the call.
+    let bytes =
+        raw_name(|address, length| unsafe { libc::getsockname(socket.as_raw_fd(), address, length) })?;
+    Ok(bytes.split_first().filter(|(first, _)| **first == 0).map(|(_, name)| name.to_vec()))
+}
+
 /// The path that the listening socket was bound to that a connected socket reached.
 pub fn peer_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     // SAFETY: writes an address of at most the length given, which outlives the call.
@@ -123,13 +131,17 @@ pub fn peer_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
 }
 
 fn name(get: impl Fn(*mut libc::sockaddr, *mut libc::socklen_t) -> i32) -> io::Result<Vec<u8>> {
+    Ok(raw_name(get)?.into_iter().take_while(|&byte| byte != 0).collect())
+}
+
+/// The bytes of `sun_path`, as many as the kernel says there are.
+fn raw_name(get: impl Fn(*mut libc::sockaddr, *mut libc::socklen_t) -> i32) -> io::Result<Vec<u8>> {
     // SAFETY: all-zero is a valid sockaddr_un.
     let mut address: libc::sockaddr_un = unsafe { zeroed() };
     let mut length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
     checked(get((&raw mut address).cast(), &mut length))?;
     let used = (length as usize).saturating_sub(offset_of!(libc::sockaddr_un, sun_path));
-    let bytes = address.sun_path.iter().take(used).map(|&byte| byte as u8);
-    Ok(bytes.take_while(|&byte| byte != 0).collect())
+    Ok(address.sun_path.iter().take(used).map(|&byte| byte as u8).collect())
 }
 
 fn new() -> io::Result<OwnedFd> {
@@ -146,13 +158,27 @@ pub(super) fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::sockl
             "a socket's path has 1 to 107 bytes and no NUL",
         ));
     }
+    Ok(raw_address(bytes, bytes.len() + 1))
+}
+
+/// `name` in the abstract namespace as the kernel takes it: behind a NUL, as long as it is. InvalidInput: it is empty or
+/// too long.
+pub(super) fn abstract_address(name: &[u8]) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
+    if name.is_empty() || name.len() > MAX_PATH {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an abstract name has 1 to 107 bytes"));
+    }
+    Ok(raw_address(&[&[0], name].concat(), name.len() + 1))
+}
+
+/// The first `length` bytes of `sun_path`; what `bytes` has not is 0.
+fn raw_address(bytes: &[u8], length: usize) -> (libc::sockaddr_un, libc::socklen_t) {
     // SAFETY: all-zero is a valid sockaddr_un.
     let mut address: libc::sockaddr_un = unsafe { zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;
     for (to, from) in address.sun_path.iter_mut().zip(bytes) {
         *to = *from as libc::c_char;
     }
-    Ok((address, (offset_of!(libc::sockaddr_un, sun_path) + bytes.len() + 1) as libc::socklen_t))
+    (address, (offset_of!(libc::sockaddr_un, sun_path) + length) as libc::socklen_t)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub struct Config {
     pub probation: Duration,
     /// How long the queue of a listener may stay unserved until whoever else holds it accepts from it.
     pub hang: Duration,
+    /// What becomes of a predecessor's listener that is not what [`Takeover::listener`](crate::Takeover::listener) asks for.
+    pub on_mismatch: OnMismatch,
     /// The largest state of one connection, in bytes.
     pub max_state: usize,
     /// The most unread bytes, and the most unsent bytes, of one connection or companion.
@@ -35,6 +37,16 @@ pub struct Config {
     /// [`SignalNotBlocked`](crate::ErrorKind::SignalNotBlocked). Empty: none; call
     /// [`Takeover::drain`](crate::Takeover::drain) from the runtime's own handler.
     pub drain_signals: Vec<i32>,
+}
+
+/// What becomes of a predecessor's listener of the same name that is another one: at another address, or of another kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnMismatch {
+    /// It is an error (`ListenerMismatch`), and the listener stays unclaimed.
+    #[default]
+    Refuse,
+    /// What was asked for is bound, and the predecessor's is left to it, as by [`Takeover::retire`](crate::Takeover::retire).
+    Bind,
 }
 
 /// The state versions of one protocol that a program reads.
@@ -76,6 +88,7 @@ impl Default for Config {
             drain: Duration::from_secs(30),
             probation: Duration::from_secs(10),
             hang: Duration::from_secs(5),
+            on_mismatch: OnMismatch::Refuse,
             max_state: 1 << 20,
             max_bytes: 16 << 20,
             reads: Vec::new(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub enum Event {
     /// (successor) A connection is offered: build the objects for it, then [`Offer::adopt`]; or [`Offer::refuse`].
     Offer(Offer),
-    /// Stop accepting. With a successor: freeze and migrate what there is, then `migrated_all`. Without one (a signal or
+    /// Stop accepting, but from listeners in `retired`. With a successor: freeze and migrate what there is, then `migrated_all`. Without one (a signal or
     /// `drain()` came): finish what is in flight.
     Drain {
         /// Who is ready to take the connections; `None` where nobody is.
@@ -21,6 +21,10 @@ pub enum Event {
         deadline: Duration,
         /// Which connections the successor can read; empty: it did not say, offer everything.
         reads: Vec<Reads>,
+        /// The listeners that the successor left to us ([`Takeover::retire`](crate::Takeover::retire)). Go on accepting
+        /// from these; whoever connects there is served here. At `Done` or `Relieved` accept what is still in their
+        /// queues, then close them.
+        retired: Vec<String>,
     },
     /// (predecessor) The connection with this id was adopted over there: let go of it, that is out of the poller first,
     /// then close without shutdown.
@@ -34,7 +38,7 @@ pub enum Event {
         /// Our generation: the predecessor's plus one.
         generation: u64,
     },
-    /// (predecessor) The attempt is off, or the successor died: accept again.
+    /// (predecessor) The attempt is off, or the successor died: accept again, from every listener.
     Resume {
         /// Why.
         cause: Error,

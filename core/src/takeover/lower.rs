@@ -145,7 +145,11 @@ impl State {
                 return false;
             }
             Ok(Arrival::Message(Message::ListenersAck, _)) => Some(FromSuccessor::ListenersAck),
-            Ok(Arrival::Message(Message::Ready, _)) => Some(FromSuccessor::Ready),
+            Ok(Arrival::Message(Message::Ready(ready), _)) => {
+                // One that comes when none is due breaks the protocol, and changes nothing.
+                let due = self.engine.down.as_ref().is_some_and(|down| down.awaits_ready());
+                (!due || self.listeners.stay(&ready.retired)).then_some(FromSuccessor::Ready)
+            }
             Ok(Arrival::Message(Message::Answer, _)) => Some(FromSuccessor::Answer),
             Ok(Arrival::Message(Message::Note(note), _)) => {
                 // Why a connection was refused is no word of parting.
@@ -184,7 +188,7 @@ impl State {
             epoch: service.epoch,
             attempt,
             connections: self.connections,
-            listeners: self.listeners.len() as u32,
+            listeners: self.listeners.held.len() as u32,
             pid: std::process::id(),
             program: out.config.program.clone(),
             runtime: out.config.runtime.clone(),
@@ -214,8 +218,8 @@ impl State {
         let mut fds = vec![deed.descriptor().try_clone_to_owned()?, socket.as_fd().try_clone_to_owned()?];
         let mut items = Vec::new();
         let mut bytes = 0;
-        let mut remaining = self.listeners.len() as u32;
-        for held in &self.listeners {
+        let mut remaining = self.listeners.held.len() as u32;
+        for held in &self.listeners.held {
             if fds.len() == MAX_DESCRIPTORS || bytes > 32 * 1024 {
                 let message = Message::Listeners(Listeners { items: std::mem::take(&mut items), remaining });
                 down.link.queue(message, std::mem::take(&mut fds));

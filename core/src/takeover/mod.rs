@@ -20,6 +20,7 @@ mod explain;
 pub(crate) mod fuzzing;
 mod leftovers;
 mod link;
+mod listeners;
 mod lobby;
 mod lower;
 #[cfg(any(test, fuzzing))]
@@ -36,7 +37,7 @@ mod tests;
 mod upper;
 
 use config::LONGEST;
-pub use config::{Config, Reads};
+pub use config::{Config, OnMismatch, Reads};
 pub use event::{Event, Peer, Returned};
 pub use offer::Offer;
 
@@ -151,27 +152,42 @@ impl Takeover {
     /// The listener `name`: the predecessor's where it has one, else bound as `spec` says. No listener is to be accepted
     /// from before [`ready`](Takeover::ready).
     ///
+    /// One that the predecessor has at the very address under another name is inherited under the new one. Backlog,
+    /// nodelay and mode are set anew when we become the owner, where `spec` has others than the predecessor; reuseport
+    /// stays as it was bound. For one that is not what `spec` asks for see
+    /// [`Config::on_mismatch`](Config::on_mismatch).
+    ///
     /// The descriptor belongs to the caller; libzdt keeps one of its own for the same socket and passes it on. Non-blocking
     /// and close-on-exec.
     ///
     /// # Errors
     /// `NameUsed`: asked for before. `ListenerMismatch`: the predecessor's is not what `spec` asks for; it stays
-    /// unclaimed. `AddressInUse`, `InvalidArgument`, `System`: it could not be bound. The service is as it was.
+    /// unclaimed. `TooLarge`: as for [`retire`](Takeover::retire). `AddressInUse`, `InvalidArgument`, `System`: it could not be bound. The service is as it was.
     pub fn listener(&self, name: &str, spec: &ListenerSpec) -> Result<OwnedFd> {
-        self.inner.change(|state, _| state.claim(name, spec))?
+        let on_mismatch = self.inner.outside.config.on_mismatch;
+        self.inner.change(|state, _| state.listeners.claim(name, spec, on_mismatch))?
     }
 
-    /// The names of inherited listeners that were not asked for: `ready` fails until they are.
+    /// The names of inherited listeners that were neither asked for nor retired: `ready` fails until they are.
     pub fn unclaimed(&self) -> Vec<String> {
-        self.inner.peek(|state| {
-            state.listeners.iter().filter(|held| !held.claimed).map(|held| held.name.clone()).collect()
-        })
+        self.inner.peek(|state| state.listeners.unclaimed())
+    }
+
+    /// Leaves the predecessor's listener `name` to the predecessor: it goes on accepting from it, serves whoever connects
+    /// there, and closes it when it is done. Nothing changes before [`ready`](Takeover::ready); if the attempt is called
+    /// off, or we die and the predecessor resumes, it still has the listener.
+    ///
+    /// # Errors
+    /// `InvalidArgument`: no unclaimed listener has this name. `TooLarge`: 253 were retired.
+    pub fn retire(&self, name: &str) -> Result<()> {
+        self.inner.change(|state, _| state.listeners.retire(name))?
     }
 
     /// We are fit to serve: accept from the listeners from here on. The predecessor stops accepting and begins to migrate.
     ///
     /// # Errors
-    /// `ListenerUnclaimed`: an inherited listener was not asked for, and whoever connects to it would wait for ever.
+    /// `ListenerUnclaimed`: an inherited listener was neither asked for nor retired, and whoever connects to it would wait
+    /// for ever.
     /// `WrongState`: called before. `AttemptLost`: the attempt is off.
     pub fn ready(&self) -> Result<()> {
         self.inner.change(|state, out| state.ready(out.now()))?

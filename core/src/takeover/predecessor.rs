@@ -105,6 +105,11 @@ impl Predecessor {
         self.told_drain
     }
 
+    /// The successor warms up.
+    pub(crate) fn awaits_ready(&self) -> bool {
+        self.phase == Phase::WarmUp
+    }
+
     pub(crate) fn attempt(&self) -> u32 {
         self.successor
     }

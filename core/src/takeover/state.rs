@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::event::{Event, Returned};
 use super::explain::hung;
 use super::link::{Flushed, Link};
+use super::listeners::Listeners;
 use super::lobby::Lobby;
 use super::lower::Down;
 use super::offer::Offer;
@@ -14,12 +15,12 @@ use super::path;
 use super::upper::{Up, unfit};
 use crate::drain::DrainSignals;
 use crate::error::{Error, Result};
-use crate::listener::{ListenerSpec, is_unserved};
+use crate::listener::is_unserved;
 use crate::observe::Progress;
 use crate::ownership::SharedDeed;
 use crate::sys::poll::{Epoll, EventFd, TimerFd};
 use crate::sys::unix;
-use crate::wire::message::Message;
+use crate::wire::message::{Message, Ready};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -84,17 +85,6 @@ impl Outside {
     }
 }
 
-/// A listener and what we know of it. The application has a descriptor of its own for the same socket.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub name: String,
-    pub spec: ListenerSpec,
-    pub fd: OwnedFd,
-    /// The application asked for it.
-    pub claimed: bool,
-    pub unserved_since: Option<Millis>,
-}
-
 /// What waits to be handed to the application. The two that come by the thousand are small.
 #[derive(Debug)]
 pub(super) enum Queued {
@@ -109,7 +99,7 @@ pub(super) struct State {
     pub engine: Engine,
     pub deed: Option<SharedDeed>,
     pub takeover_socket: Option<OwnedFd>,
-    pub listeners: Vec<Held>,
+    pub listeners: Listeners,
     pub up: Option<Up>,
     pub down: Option<Down>,
     pub lobby: Lobby,
@@ -139,7 +129,7 @@ impl State {
             engine,
             deed: None,
             takeover_socket: None,
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
             up: None,
             down: None,
             lobby: Lobby::default(),
@@ -274,7 +264,7 @@ impl State {
             Action::Send(Side::Up, say) => {
                 let message = match say {
                     Say::ListenersAck => Message::ListenersAck,
-                    Say::Ready => Message::Ready,
+                    Say::Ready => Message::Ready(Ready { retired: self.listeners.left_to_the_predecessor() }),
                     _ => Message::Answer,
                 };
                 if let Some(up) = &mut self.up {
@@ -343,6 +333,7 @@ impl State {
 
     /// We are the owner: listen again, so that SO_PEERCRED shows newcomers us.
     pub(super) fn serve(&mut self, out: &Outside) {
+        self.listeners.own();
         if let Some(socket) = &self.takeover_socket {
             let _ = unix::listen(socket.as_fd(), BACKLOG);
             out.unwatch(Some(socket.as_fd()));
@@ -359,6 +350,7 @@ impl State {
                     successor: down.map(|down| down.peer.clone()),
                     deadline: out.config.drain,
                     reads: down.map(|down| down.reads.clone()).unwrap_or_default(),
+                    retired: down.map(|_| self.listeners.retired()).unwrap_or_default(),
                 })
             }
             Tell::Settled(slot) => {
@@ -380,7 +372,11 @@ impl State {
             Tell::Accept(cause) => Some(Event::Accept { cause: self.explain_down(cause) }),
             Tell::Relieved => Some(Event::Relieved),
             Tell::Aborted(cause) => Some(Event::Aborted { cause: self.explain_up(cause) }),
-            Tell::Done { left } => Some(Event::Done { left }),
+            Tell::Done { left } => {
+                // The application's copies are the last ones then: what it does not accept, nobody does.
+                self.listeners.held.retain(|held| !held.retired);
+                Some(Event::Done { left })
+            }
         };
         self.events.extend(event.map(|event| Queued::Event(Box::new(event))));
         if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down)
@@ -453,7 +449,7 @@ impl State {
     fn check_for_hang(&mut self, now: Millis, out: &Outside) {
         use super::actions::Standing::{Doubt, Handed};
         let hang = out.config.hang.as_millis() as Millis;
-        if !matches!(self.engine.service.standing, Doubt | Handed) || self.listeners.is_empty() {
+        if !matches!(self.engine.service.standing, Doubt | Handed) || self.listeners.held.is_empty() {
             self.hang_check_at = None;
             return;
         }
@@ -462,7 +458,8 @@ impl State {
         }
         self.hang_check_at = Some(now + (hang / 8).max(10));
         let mut unserved = false;
-        for held in &mut self.listeners {
+        // What the successor left to us nobody else serves.
+        for held in self.listeners.held.iter_mut().filter(|held| !held.retired) {
             held.unserved_since = is_unserved(held.fd.as_fd()).then(|| held.unserved_since.unwrap_or(now));
             unserved |= held.unserved_since.is_some_and(|since| now - since >= hang);
         }

@@ -8,7 +8,7 @@ use crate::listener::ListenerSpec;
 use crate::sys::testing::{TempDir, alone, become_nobody, in_child, leave_room_for, open_count};
 use crate::sys::{process, scm_rights, unix};
 use crate::wire::limits::NEVER_A_VERSION;
-use crate::wire::message::{Envelope, Hello, Message, Refuse, Welcome};
+use crate::wire::message::{Envelope, Hello, Message, Ready, Refuse, Welcome};
 use crate::wire::{decode, encode};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -143,7 +143,7 @@ fn a_peer_that_speaks_another_version_is_let_go() {
 fn a_peer_that_begins_with_another_message_or_a_wrong_number_is_let_go() {
     let owner = Owner::new();
     let peer = owner.connect();
-    say(&peer, 0, Message::Ready, &[]);
+    say(&peer, 0, Message::Ready(Ready::default()), &[]);
     assert_eq!(refused(&peer), ErrorKind::OutOfOrder);
     let peer = owner.connect();
     let hello = Hello { versions: vec![1], ..Hello::default() };
@@ -197,8 +197,17 @@ fn a_successor_that_breaks_the_protocol_costs_only_its_attempt() {
     );
     assert!(matches!(hear(&peer), Some(Message::Welcome(_))));
     assert!(matches!(hear(&peer), Some(Message::Listeners(_))));
-    say(&peer, 1, Message::Ready, &[]);
+    say(&peer, 1, Message::Ready(Ready::default()), &[]);
     assert_eq!(hear(&peer), None, "READY before LISTENERS_ACK");
+    owner.still_serves();
+    let peer = owner.connect();
+    let hello = Hello { versions: vec![1], ..Hello::default() };
+    say(&peer, 0, Message::Hello(hello), &[process::own_pidfd().unwrap().as_fd()]);
+    assert!(matches!(hear(&peer), Some(Message::Welcome(_))));
+    assert!(matches!(hear(&peer), Some(Message::Listeners(_))));
+    say(&peer, 1, Message::ListenersAck, &[]);
+    say(&peer, 2, Message::Ready(Ready { retired: vec!["what the owner never had".into()] }), &[]);
+    assert_eq!(hear(&peer), None, "READY that retires what there is not");
     owner.still_serves();
 }
 

@@ -4,7 +4,7 @@ use super::actions::Millis;
 use super::event::Peer;
 use super::explain::refuse_note;
 use super::link::{Arrival, Link};
-use super::state::{Held, Outside, State, UP_DEATH};
+use super::state::{Outside, State, UP_DEATH};
 use super::successor::FromPredecessor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::ListenerSpec;
@@ -215,15 +215,13 @@ impl State {
         }
         for (item, fd) in listeners.items.into_iter().zip(fds) {
             let spec: ListenerSpec = item.address.parse()?;
-            self.listeners.push(Held { name: item.name, spec, fd, claimed: false, unserved_since: None });
+            self.listeners.inherit(&item.name, spec, fd);
         }
         Ok(FromPredecessor::Listeners { complete: listeners.remaining == 0 })
     }
 
     fn check_listeners(&self) -> Result<()> {
-        for held in &self.listeners {
-            held.spec.check(held.fd.as_fd())?;
-        }
+        self.listeners.check()?;
         let Some(socket) = &self.takeover_socket else { return Ok(()) };
         match unix::is_listening(socket.as_fd()) {
             Ok(true) => Ok(()),

@@ -85,7 +85,11 @@ fn check(envelope: &Envelope) -> std::result::Result<(), String> {
             at_most("items", offers.items.len(), MAX_DESCRIPTORS)?;
             offers.items.iter().try_for_each(check_item)
         }
-        Message::ListenersAck | Message::Ready | Message::Draining(_) | Message::Answer => Ok(()),
+        Message::Ready(ready) => {
+            at_most("retired listeners", ready.retired.len(), MAX_RETIRED)?;
+            ready.retired.iter().try_for_each(|name| at_most("bytes of name", name.len(), MAX_NAME))
+        }
+        Message::ListenersAck | Message::Draining(_) | Message::Answer => Ok(()),
     }
 }
 

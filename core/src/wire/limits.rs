@@ -23,6 +23,9 @@ pub const WINDOW_CONNECTIONS: usize = 1012;
 /// The longest name of a protocol, program, runtime, listener or companion, in bytes.
 pub const MAX_NAME: usize = 255;
 
+/// The most listeners that one READY retires: so many names of any length fit into a message.
+pub const MAX_RETIRED: usize = 253;
+
 /// The longest reason in words, in bytes.
 pub const MAX_REASON: usize = 4096;
 

@@ -39,7 +39,7 @@ pub enum Message {
     ListenersAck,
     /// Successor: warm-up is over.
     #[n(5)]
-    Ready,
+    Ready(#[n(0)] Ready),
     /// Predecessor: it accepts no more.
     #[n(6)]
     Draining(#[n(0)] Draining),
@@ -194,6 +194,15 @@ pub struct ListenerItem {
     /// Option bits: 1 v6only, 2 nodelay, 4 reuseport.
     #[n(3)]
     pub options: u32,
+}
+
+/// The successor is fit to serve.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Ready {
+    /// The names of the predecessor's listeners that it does not take.
+    #[n(0)]
+    pub retired: Vec<String>,
 }
 
 /// The predecessor accepts no more.

@@ -166,13 +166,24 @@ fn a_wrong_number_of_descriptors_is_an_error() {
 }
 
 #[test]
+fn as_many_names_as_may_be_retired_fit_whatever_their_length() {
+    let ready = |count| Message::Ready(Ready { retired: vec!["x".repeat(MAX_NAME); count] });
+    let mut bytes = Vec::new();
+    let envelope = |message| Envelope { sequence: u32::MAX, descriptors: 0, message };
+    encode(&envelope(ready(MAX_RETIRED)), &mut bytes).unwrap();
+    assert_eq!(decode(&bytes).unwrap(), envelope(ready(MAX_RETIRED)));
+    let error = encode(&envelope(ready(MAX_RETIRED + 1)), &mut bytes).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+#[test]
 fn versions_ascend_and_leave_one_out_for_ever() {
     assert!(VERSIONS.is_sorted() && !VERSIONS.contains(&NEVER_A_VERSION));
 }
 
 #[test]
 fn bytes_after_the_message_are_refused() {
-    let mut bytes = bytes_of_message(Message::Ready);
+    let mut bytes = bytes_of_message(Message::Ready(Ready::default()));
     bytes.push(0);
     assert_eq!(decode(&bytes).unwrap_err().what(), "1 bytes follow the message");
     assert_eq!(decode(&[]).unwrap_err().kind(), ErrorKind::Malformed);
@@ -240,7 +251,7 @@ fn what_is_over_a_limit_is_refused_on_both_sides() {
         assert_eq!(encode(&envelope, &mut out).unwrap_err().kind(), ErrorKind::TooLarge, "{envelope:?}");
         assert!(out.is_empty());
     }
-    let envelope = Envelope { sequence: 0, descriptors: 254, message: Message::Ready };
+    let envelope = Envelope { sequence: 0, descriptors: 254, message: Message::Ready(Ready::default()) };
     assert!(decode(&minicbor::to_vec(&envelope).unwrap()).is_err());
 }
 

@@ -132,7 +132,7 @@ fn message() -> impl Strategy<Value = Message> {
         (vec(listener(), 0..5), any::<u32>())
             .prop_map(|(items, remaining)| Message::Listeners(Listeners { items, remaining })),
         Just(Message::ListenersAck),
-        Just(Message::Ready),
+        vec(name(), 0..5).prop_map(|retired| Message::Ready(Ready { retired })),
         any::<(u64, u64)>()
             .prop_map(|(connections, deadline_ms)| Message::Draining(Draining { connections, deadline_ms })),
         offers().prop_map(Message::Offer),

@@ -22,6 +22,7 @@ public final class Config {
     final long drain;
     final long probation;
     final long hang;
+    final boolean bindOnMismatch;
     final long maxState;
     final long maxBytes;
     final String[] readsProtocols;
@@ -38,6 +39,7 @@ public final class Config {
         drain = b.drain;
         probation = b.probation;
         hang = b.hang;
+        bindOnMismatch = b.onMismatch == OnMismatch.BIND;
         maxState = b.maxState;
         maxBytes = b.maxBytes;
         readsProtocols = b.reads.stream().map(Reads::protocol).toArray(String[]::new);
@@ -64,6 +66,7 @@ public final class Config {
         private long drain = -1;
         private long probation = -1;
         private long hang = -1;
+        private OnMismatch onMismatch = OnMismatch.REFUSE;
         private long maxState = -1;
         private long maxBytes = -1;
         private final List<Reads> reads = new ArrayList<>();
@@ -157,6 +160,17 @@ public final class Config {
          */
         public Builder hang(Duration atMost) {
             hang = nanos(atMost);
+            return this;
+        }
+
+        /**
+         * What becomes of a predecessor's listener that is not what {@link Takeover#listener} asks for.
+         *
+         * @param what by default it is refused
+         * @return this
+         */
+        public Builder onMismatch(OnMismatch what) {
+            onMismatch = what;
             return this;
         }
 

@@ -125,6 +125,17 @@ public final class Descriptors {
     }
 
     /**
+     * Whether a connection waits to be accepted from a listener, or a datagram to be read.
+     *
+     * @param descriptor of the listener
+     * @return whether one does at this moment
+     * @throws ZdtException {@link ErrorKind#SYSTEM}
+     */
+    public static boolean isUnserved(int descriptor) throws ZdtException {
+        return Native.isUnserved(descriptor);
+    }
+
+    /**
      * Sets O_NONBLOCK.
      *
      * @param descriptor which

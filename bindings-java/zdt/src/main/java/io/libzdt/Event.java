@@ -24,7 +24,7 @@ public sealed interface Event
                 Event.Done {
 
     /**
-     * Stop accepting. With a successor: freeze and migrate what there is, then {@link Takeover#migratedAll}. Without one
+     * Stop accepting, but from {@code retired}. With a successor: freeze and migrate what there is, then {@link Takeover#migratedAll}. Without one
      * (a signal, or {@link Takeover#drain}): finish what is in flight, then {@code migratedAll}.
      *
      * <p>Any call of {@code nextEvent}, {@code migrate} or {@code migratedAll} from here on says that accepting has stopped.
@@ -32,8 +32,11 @@ public sealed interface Event
      * @param successor who is ready to take the connections; nothing where nobody is
      * @param deadline how long from now until what is left is taken back and {@link Done} follows
      * @param reads which connections the successor can read; empty: it did not say, offer everything
+     * @param retired the listeners that the successor left to us ({@link Takeover#retire}): go on accepting from these. At
+     *     {@link Done} or {@link Relieved} accept what is still in their queues, then close them
      */
-    record Drain(Optional<Peer> successor, Duration deadline, List<Reads> reads) implements Event {}
+    record Drain(Optional<Peer> successor, Duration deadline, List<Reads> reads, List<String> retired)
+            implements Event {}
 
     /**
      * (predecessor) The connection was adopted over there: let go of it, that is out of the selector first, then close

@@ -8,7 +8,7 @@ import java.nio.file.Path;
  * What to listen at: an address and how. A plain value; nothing is opened before {@link #bind}. Immutable.
  *
  * <p>In words, both ways ({@link #parse}, {@link #toString}): {@code tcp://0.0.0.0:8080}, {@code tcp://[::]:8080?v6only=1},
- * {@code unix:///run/app/x.sock?backlog=128&mode=0660} (options {@code backlog}, {@code v6only}, {@code nodelay},
+ * {@code udp://0.0.0.0:53}, {@code unix:///run/app/x.sock?backlog=128&mode=0660}, {@code unix://@name} (options {@code backlog}, {@code v6only}, {@code nodelay},
  * {@code reuseport}, {@code mode}; in a path, {@code %3f} is the byte 0x3f).
  *
  * <p>Every method throws {@link ZdtArgumentException} where the address does not parse, or the options do not fit it.
@@ -50,6 +50,38 @@ public final class ListenerSpec {
      */
     public static ListenerSpec tcp(InetSocketAddress address) {
         return tcp(Addresses.text(address));
+    }
+
+    /**
+     * UDP at an IP address and port, a datagram socket: read from it instead of accepting
+     * ({@link Takeover#listenerDescriptor}). What waits in it when a successor takes over is the successor's to read.
+     *
+     * @param address as for {@link #tcp(String)}
+     * @return what to listen at
+     */
+    public static ListenerSpec udp(String address) {
+        return parse("udp://" + address);
+    }
+
+    /**
+     * UDP at an IP address and port, taken as they are.
+     *
+     * @param address resolved; port 0: any
+     * @return what to listen at
+     */
+    public static ListenerSpec udp(InetSocketAddress address) {
+        return udp(Addresses.text(address));
+    }
+
+    /**
+     * A Unix stream socket with a name in the abstract namespace (unix(7)): no file, gone with the last socket that has it.
+     * Every process of the same network namespace can reach it, whoever runs it.
+     *
+     * @param name 1 to 107 bytes of any value
+     * @return what to listen at
+     */
+    public static ListenerSpec abstractUnix(byte[] name) {
+        return new ListenerSpec(Native.abstractSpec(name));
     }
 
     /**
@@ -121,11 +153,21 @@ public final class ListenerSpec {
      *
      * @return the listener, which is the caller's
      * @throws ZdtException {@link ErrorKind#ADDRESS_IN_USE}, {@code DIRECTORY_MISSING}, {@code FOREIGN_FILE} (something
-     *     other than a socket lies at the path), {@code BUSY}, {@code SYSTEM}; nothing is left behind
+     *     other than a socket lies at the path), {@code BUSY}, {@code SYSTEM}, {@code UNSUPPORTED} (UDP, abstract names);
+     *     nothing is left behind
      */
     public ServerSocketChannel bind() throws ZdtException {
         NioChannels.check();
+        checkForChannel();
         return NioChannels.own(Native.bind(text), Descriptors::serverSocketChannel);
+    }
+
+    /** Whether java.nio has a channel for it, before anything is taken or bound. */
+    void checkForChannel() throws ZdtException {
+        if (text.startsWith("udp://") || text.startsWith("unix://@")) {
+            String what = "a ServerSocketChannel is for TCP and for Unix paths, not for " + text;
+            throw Fault.of(ErrorKind.UNSUPPORTED, what, "nothing was opened; use listenerDescriptor").told();
+        }
     }
 
     /** As {@link #parse} takes it. */

@@ -14,7 +14,7 @@ final class Made {
             fault(kind.number(), "", "", 0, 0).thrown();
         }
         Fault none = Fault.of(ErrorKind.INTERNAL, "", "");
-        drain(new Peer(0, "", "", 0), 0, new Reads[] {new Reads("", 0)});
+        drain(new Peer(0, "", "", 0), 0, new Reads[] {new Reads("", 0)}, new String[] {""});
         settled(0);
         room();
         committed(0);
@@ -34,8 +34,9 @@ final class Made {
         return new Offer(key, parcel);
     }
 
-    static Event drain(Peer successor, long nanos, Reads[] reads) {
-        return new Event.Drain(Optional.ofNullable(successor), Duration.ofNanos(nanos), List.of(reads));
+    static Event drain(Peer successor, long nanos, Reads[] reads, String[] retired) {
+        return new Event.Drain(
+                Optional.ofNullable(successor), Duration.ofNanos(nanos), List.of(reads), List.of(retired));
     }
 
     static Event settled(long id) {

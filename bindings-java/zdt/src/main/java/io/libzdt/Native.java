@@ -49,6 +49,8 @@ final class Native {
 
     static native String[] unclaimed(long handle);
 
+    static native void retire(long handle, String name) throws ZdtException;
+
     static native void ready(long handle) throws ZdtException;
 
     static native Event nextEvent(long handle, long nanos) throws ZdtException;
@@ -82,6 +84,8 @@ final class Native {
 
     static native String unixSpec(byte[] path);
 
+    static native String abstractSpec(byte[] name);
+
     static native int bind(String spec) throws ZdtException;
 
     // Gate
@@ -109,6 +113,8 @@ final class Native {
     static native void shutdown(int descriptor) throws ZdtException;
 
     static native void neuter(int descriptor) throws ZdtException;
+
+    static native boolean isUnserved(int descriptor) throws ZdtException;
 
     static native boolean nonBlocking(int descriptor) throws ZdtException;
 

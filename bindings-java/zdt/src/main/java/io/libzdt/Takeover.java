@@ -84,6 +84,10 @@ public final class Takeover implements AutoCloseable {
      * The listener {@code name}: the predecessor's where it has one, else bound as {@code spec} says. Nothing is to be
      * accepted from any listener before {@link #ready}; ask for all of them before it.
      *
+     * <p>One that the predecessor has at the very address under another name is inherited under the new one. Backlog, nodelay
+     * and mode are set anew when we become the owner, where {@code spec} has others than the predecessor. For one that is
+     * not what {@code spec} asks for see {@link Config.Builder#onMismatch}.
+     *
      * <p>The channel is the caller's to close; libzdt keeps a descriptor of its own for the same socket and passes it on.
      * The socket is non-blocking, for both processes: do not call {@code configureBlocking(true)} on a channel that
      * {@code configureBlocking(false)} was called on. Blocking {@code accept} works as it is.
@@ -99,11 +103,13 @@ public final class Takeover implements AutoCloseable {
      */
     public ServerSocketChannel listener(String name, ListenerSpec spec) throws ZdtException {
         NioChannels.check();
+        spec.checkForChannel();
         return NioChannels.own(listenerDescriptor(name, spec), Descriptors::serverSocketChannel);
     }
 
     /**
-     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close.
+     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close. For UDP, and for a Unix
+     * socket in the abstract namespace, this is the way, since java.nio has no channel for them.
      *
      * @param name of the listener
      * @param spec where and how to listen
@@ -114,9 +120,23 @@ public final class Takeover implements AutoCloseable {
         return Native.listener(handle, name, spec.toString());
     }
 
-    /** {@return the names of inherited listeners that were not asked for: {@code ready} fails until they are} */
+    /** {@return the names of inherited listeners neither asked for nor retired: {@code ready} fails until they are} */
     public List<String> unclaimed() {
         return List.of(Native.unclaimed(handle));
+    }
+
+    /**
+     * Leaves the predecessor's listener {@code name} to the predecessor: it goes on accepting from it, serves whoever connects
+     * there, and closes it when it is done. Nothing changes before {@link #ready}; if the attempt is called off, or we die
+     * and the predecessor resumes, it still has the listener.
+     *
+     * @param name as the predecessor calls it
+     * @throws ZdtException {@code SYSTEM}
+     * @throws ZdtArgumentException {@link ErrorKind#INVALID_ARGUMENT}: no unclaimed listener has this name;
+     *     {@code TOO_LARGE}: 253 were retired
+     */
+    public void retire(String name) throws ZdtException {
+        Native.retire(handle, name);
     }
 
     /**
@@ -125,7 +145,7 @@ public final class Takeover implements AutoCloseable {
      *
      * @throws ZdtException {@link ErrorKind#ATTEMPT_LOST} and the like: the attempt is off, close the handle
      * @throws ZdtStateException {@link ErrorKind#LISTENER_UNCLAIMED}: whoever connects to an inherited listener that nobody
-     *     asked for would wait for ever. {@code WRONG_STATE}: called before. Nothing was done
+     *     asked for or retired would wait for ever. {@code WRONG_STATE}: called before. Nothing was done
      */
     public void ready() throws ZdtException {
         Native.ready(handle);
