@@ -114,6 +114,12 @@ impl ListenerSpec {
         self
     }
 
+    /// The same at another IP address and port.
+    pub(crate) fn rebound(mut self, address: SocketAddr) -> ListenerSpec {
+        self.at = At::Tcp(address);
+        self
+    }
+
     /// How many connections may wait.
     pub(crate) fn backlog_length(&self) -> u32 {
         self.backlog.unwrap_or(BACKLOG)

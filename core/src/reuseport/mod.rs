@@ -1,14 +1,23 @@
-//! Several listeners at one address (SO_REUSEPORT, socket(7)): the kernel spreads new connections over them.
+//! Several sockets at one address (SO_REUSEPORT, socket(7)): the kernel spreads new connections over them. [`Group`] takes
+//! them away again without losing one.
 
 use crate::error::Result;
 use crate::listener::ListenerSpec;
 use std::os::fd::OwnedFd;
 
+mod group;
+mod kernel;
+mod members;
+mod steer;
+
+pub use group::{Group, Retired, Step, WAIT};
+pub use kernel::{Kernel, kernel};
+
 /// Binds and listens with SO_REUSEPORT, so that other sockets of the same user can do the same at the same address. The
 /// descriptor (close-on-exec, non-blocking) is the caller's. Does not block.
 ///
 /// A plain piece: it knows of no takeover. When such a listener is closed, the connections in its queue are reset; pass
-/// the listener on instead.
+/// the listener on instead, or let a [`Group`] retire.
 ///
 /// # Errors
 /// As [`ListenerSpec::bind`]; `AddressInUse` also where somebody listens there without SO_REUSEPORT, or as another user;

@@ -8,6 +8,7 @@ pub mod inet;
 pub mod memfd;
 pub mod poll;
 pub mod process;
+pub mod reuseport;
 pub mod scm_rights;
 pub mod shared;
 pub mod trouble;

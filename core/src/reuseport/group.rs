@@ -1,0 +1,418 @@
+//! A group's sockets, and how they leave without a loss.
+
+use super::members;
+use super::steer::Layout;
+use crate::error::{Error, ErrorKind, Result};
+use crate::listener::ListenerSpec;
+use crate::sys::inet::{self, Name};
+use crate::sys::poll::Epoll;
+use crate::sys::reuseport::{self as sys, Slots, Spread};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long is waited for the slowest handshake, where nothing else is said: SYN-ACKs are sent again after 1 and 3 seconds
+/// (RFC 6298), so two that get lost in a row are within it.
+pub const WAIT: Duration = Duration::from_secs(5);
+
+/// How soon one looks again where something could not be accepted, for lack of descriptors as a rule.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Some sockets at one address (SO_REUSEPORT, socket(7)), one for each worker: TCP listeners or UDP sockets. The kernel
+/// spreads what arrives over them and over those of a successor, which binds the same address.
+///
+/// A listener that is closed resets whoever waits in its queue and every handshake that is under way. [`retire`](Group::retire)
+/// does not: the kernel is told to give all that is new to the successor's sockets (classic BPF, no privilege needed), what
+/// is left is accepted here, and only then is each closed.
+///
+/// ```no_run
+/// # use zdt::{ListenerSpec, reuseport::Group};
+/// # fn serve(_: std::os::fd::BorrowedFd<'_>) {}
+/// let mut group = Group::bind(&ListenerSpec::tcp("0.0.0.0:8080"), 4)?;
+/// // ... serve, until a successor says that its 4 sockets listen there too
+/// let retired = group.retire(4, None, |socket| serve(socket))?;
+/// println!("{} sockets closed, and nobody was lost", retired.closed);
+/// # Ok::<(), zdt::Error>(())
+/// ```
+///
+/// All sockets of a process at an address belong in one group. The calls need the group for themselves; its sockets may be
+/// used from any thread meanwhile. A group that is dropped closes its sockets at once, with the loss that this means.
+#[derive(Debug)]
+pub struct Group {
+    /// In the order of their slots.
+    sockets: Vec<Ours>,
+    address: SocketAddr,
+    udp: bool,
+    /// Who was there when we joined, and so has slots before ours, until it is gone.
+    elders: BTreeSet<u64>,
+    retiring: Option<Retiring>,
+}
+
+#[derive(Debug)]
+struct Ours {
+    index: usize,
+    inode: u64,
+    socket: OwnedFd,
+}
+
+#[derive(Debug)]
+struct Retiring {
+    wait: Duration,
+    /// Who of theirs was there at the last steering.
+    theirs: BTreeSet<u64>,
+    /// Something could have come to us since.
+    exposed: bool,
+    /// When whatever was on its way to us at the last steering has arrived; none: never.
+    until: Option<Instant>,
+    /// See [`Layout`].
+    turned: bool,
+    closed: BTreeSet<u64>,
+    waits: u32,
+}
+
+/// What is next while a group retires: see [`Group::step`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Serve all sockets as ever, and call again at this time or later (none: never, since the wait is for ever).
+    Wait(Option<Instant>),
+    /// Accept from (UDP: read from) the socket of this index until that would block, then call again.
+    Accept(usize),
+    /// The socket of this index was closed: it is to leave your poller, and copies of it are to be closed before you call
+    /// again. A poller from which it cannot be taken any more (epoll after the close) has forgotten it with the last copy.
+    Closed(usize),
+    /// Nothing of ours is left.
+    Done(Retired),
+}
+
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retired {
+    /// How many of our sockets were closed.
+    pub closed: usize,
+    /// How many of the successor's stay.
+    pub successors: usize,
+    /// How often was waited: once, and again whenever the group's members changed, and where several sockets made place for
+    /// a single one.
+    pub waits: u32,
+}
+
+impl Group {
+    /// Binds `count` sockets at the same address, in a group with whoever is there already. Port 0: any, the same for all.
+    /// A steering that an earlier generation left behind ends. Does not block.
+    ///
+    /// # Errors
+    /// As [`reuseport::bind`](super::bind); `InvalidArgument` for a count of 0. Nothing is left behind.
+    pub fn bind(spec: &ListenerSpec, count: usize) -> Result<Group> {
+        Group::of(count, || super::bind(spec), |address| super::bind(&spec.clone().rebound(address)))
+    }
+
+    /// As [`bind`](Group::bind), UDP at an IP address and port. None of them may be connected.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `AddressInUse`, `System`.
+    pub fn bind_udp(address: impl AsRef<str>, count: usize) -> Result<Group> {
+        let text = address.as_ref();
+        let address = text.parse().map_err(|_| {
+            let what = format!("{text:?} is no IP address with a port");
+            Error::new(ErrorKind::InvalidArgument, what, "nothing was opened; names are not resolved")
+        })?;
+        let bind = |address: &SocketAddr| {
+            sys::bind_udp(address).map_err(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => Error::new(
+                    ErrorKind::AddressInUse,
+                    format!("another socket is bound to udp://{address}"),
+                    "nothing was opened; stop who holds it (`ss -ulnp`), or run as the same user, with SO_REUSEPORT",
+                ),
+                _ => Error::system(&format!("bind at udp://{address}"), &error),
+            })
+        };
+        Group::of(count, || bind(&address), |address| bind(&address))
+    }
+
+    /// As [`bind`](Group::bind), from words: those of a [`ListenerSpec`], or `udp://IP:PORT`.
+    ///
+    /// # Errors
+    /// As [`bind`](Group::bind).
+    pub fn bind_at(words: &str, count: usize) -> Result<Group> {
+        match words.strip_prefix("udp://") {
+            Some(address) => Group::bind_udp(address, count),
+            None => Group::bind(&words.parse()?, count),
+        }
+    }
+
+    fn of(
+        count: usize,
+        first: impl FnOnce() -> Result<OwnedFd>,
+        more: impl Fn(SocketAddr) -> Result<OwnedFd>,
+    ) -> Result<Group> {
+        if count == 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a group of no sockets",
+                "nothing was opened",
+            ));
+        }
+        let first = first()?;
+        let Name::Inet(address) = inet::name(first.as_fd()).map_err(system("getsockname"))? else {
+            return Err(Error::new(ErrorKind::InvalidArgument, "no IP address", "nothing was opened"));
+        };
+        let udp = sys::is_datagram(first.as_fd()).map_err(system("getsockopt"))?;
+        // What it says is about slots that were.
+        sys::unsteer(first.as_fd()).map_err(system("setsockopt SO_DETACH_REUSEPORT_BPF"))?;
+        let mut group = Group { sockets: Vec::new(), address, udp, elders: BTreeSet::new(), retiring: None };
+        group.take_in(first)?;
+        while group.sockets.len() < count {
+            group.take_in(more(address)?)?;
+        }
+        group.elders = group.others()?;
+        Ok(group)
+    }
+
+    fn take_in(&mut self, socket: OwnedFd) -> Result<()> {
+        let inode = sys::inode(socket.as_fd()).map_err(system("fstat"))?;
+        self.sockets.push(Ours { index: self.sockets.len(), inode, socket });
+        Ok(())
+    }
+
+    /// Where the sockets are bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The sockets that are still open (close-on-exec, non-blocking), each with its index. They stay the group's: who
+    /// makes copies (dup, fork) closes them when [`Step::Closed`] says so.
+    pub fn sockets(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
+        self.sockets.iter().map(|ours| (ours.index, ours.socket.as_fd()))
+    }
+
+    /// The socket of this index; none if it was closed.
+    pub fn socket(&self, index: usize) -> Option<BorrowedFd<'_>> {
+        self.sockets().find(|(number, _)| *number == index).map(|(_, socket)| socket)
+    }
+
+    /// Takes our sockets out of the group while those of a successor, `successors` at least, stay: nobody is refused, reset
+    /// or left in a queue. Blocks until all is done, `wait` and a little more (none: [`WAIT`]).
+    ///
+    /// `serve` is called with a socket from which something can be accepted (UDP: read): let it do so until that would
+    /// block. Meanwhile nobody else may accept from them, unless he stops when his copy is to be closed: for accept loops
+    /// that go on there is [`start_retiring`](Group::start_retiring). A `wait` shorter than the slowest handshake loses that one;
+    /// on UDP there is none, so 0 will do.
+    ///
+    /// # Errors
+    /// As [`start_retiring`](Group::start_retiring) and [`step`](Group::step).
+    pub fn retire(
+        &mut self,
+        successors: usize,
+        wait: Option<Duration>,
+        mut serve: impl FnMut(BorrowedFd<'_>),
+    ) -> Result<Retired> {
+        self.start_retiring(successors, wait)?;
+        loop {
+            match self.step()? {
+                Step::Wait(until) => self.serve_until(until, &mut serve)?,
+                Step::Accept(index) => {
+                    self.socket(index).into_iter().for_each(|socket| serve_one(socket, &mut serve));
+                }
+                Step::Closed(_) => {}
+                Step::Done(retired) => return Ok(retired),
+            }
+        }
+    }
+
+    /// Begins to retire, for callers with accept loops or pollers of their own: from here on everything new goes to the
+    /// successor's sockets, `successors` at least. Then call [`step`](Group::step) until [`Step::Done`]. Does not block.
+    ///
+    /// # Errors
+    /// Nothing was changed, and we serve on, after each: `PeerGone`: the kernel lists fewer sockets of others at the address
+    /// (bound with SO_REUSEPORT, by the same user). `Busy`: a predecessor of ours has not left yet. `WrongState`: begun
+    /// already. `InvalidArgument`: no successors. `System`.
+    pub fn start_retiring(&mut self, successors: usize, wait: Option<Duration>) -> Result<()> {
+        let serving = "nothing was changed, and all of ours serve on";
+        if successors == 0 {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a successor without sockets", serving));
+        }
+        if self.retiring.is_some() {
+            return Err(Error::new(ErrorKind::WrongState, "the group retires already", "call step"));
+        }
+        let theirs = self.others()?;
+        let elders = theirs.intersection(&self.elders).count();
+        if elders > 0 {
+            let what = format!("{elders} sockets at {} were there before ours", self.words());
+            let now = format!("{serving}; let who has them leave first (`ss -lnp`), then call again");
+            return Err(Error::new(ErrorKind::Busy, what, now));
+        }
+        if theirs.len() < successors {
+            let what = format!("{} has {} sockets beside ours, not {successors}", self.words(), theirs.len());
+            let now = format!(
+                "{serving}; the successor binds with SO_REUSEPORT, as the same user, then call again"
+            );
+            return Err(Error::new(ErrorKind::PeerGone, what, now));
+        }
+        self.retiring = Some(Retiring {
+            wait: wait.unwrap_or(WAIT),
+            theirs: BTreeSet::new(),
+            exposed: true,
+            until: None,
+            turned: false,
+            closed: BTreeSet::new(),
+            waits: 0,
+        });
+        self.steer_to(theirs).inspect_err(|_| self.retiring = None)
+    }
+
+    /// What to do next. Looks at who is in the group first: whoever joined or left meanwhile, all is steered and waited for
+    /// again. Does not block.
+    ///
+    /// # Errors
+    /// `WrongState`: not begun; or somebody holds a copy of a socket that was closed: close it, then call again. `PeerGone`:
+    /// no socket of a successor's is left: those of ours that are not closed yet serve on, and one can begin again.
+    /// `System` (no descriptor was left, for instance): call again.
+    pub fn step(&mut self) -> Result<Step> {
+        let theirs = self.others()?;
+        let here = self.words();
+        let Some(retiring) = &mut self.retiring else {
+            return Err(Error::new(
+                ErrorKind::WrongState,
+                "the group does not retire",
+                "start_retiring first",
+            ));
+        };
+        let copies = retiring.closed.intersection(&theirs).count();
+        if copies > 0 {
+            let what = format!(
+                "{copies} sockets at {here} were closed, and somebody has copies of them (dup, fork)"
+            );
+            let now = "whoever waits in their queues can still be accepted there; close the copies, then call again";
+            return Err(Error::new(ErrorKind::WrongState, what, now));
+        }
+        if self.sockets.is_empty() {
+            let (closed, waits) = (retiring.closed.len(), retiring.waits);
+            return Ok(Step::Done(Retired { closed, successors: theirs.len(), waits }));
+        }
+        // With one of theirs in slot 0, a new one may be there in its place, or behind ours: nobody can tell.
+        if theirs.is_empty() || retiring.turned && theirs.is_disjoint(&retiring.theirs) {
+            self.stay(theirs);
+            let now = format!("{} of ours serve on; begin again with another successor", self.sockets.len());
+            return Err(Error::new(ErrorKind::PeerGone, format!("no successor is left at {here}"), now));
+        }
+        if retiring.exposed || theirs != retiring.theirs {
+            self.steer_to(theirs)?;
+            return Ok(Step::Wait(self.retiring.as_ref().and_then(|retiring| retiring.until)));
+        }
+        if retiring.until.is_none_or(|until| Instant::now() < until) {
+            return Ok(Step::Wait(retiring.until));
+        }
+        let layout = Layout { ours: self.sockets.len(), theirs: theirs.len(), turned: retiring.turned };
+        let close = layout.close();
+        let leaving = &self.sockets[close.which];
+        if inet::is_readable(leaving.socket.as_fd()).map_err(system("poll"))? {
+            return Ok(Step::Accept(leaving.index));
+        }
+        self.steer(close.slots)?;
+        let Ours { index, inode, socket } = self.sockets.remove(close.which);
+        drop(socket);
+        if let Some(retiring) = &mut self.retiring {
+            retiring.closed.insert(inode);
+            retiring.turned |= close.turns;
+            retiring.exposed |= close.turns;
+        }
+        Ok(Step::Closed(index))
+    }
+
+    /// Steers to `theirs`, and begins to wait.
+    fn steer_to(&mut self, theirs: BTreeSet<u64>) -> Result<()> {
+        let turned = self.retiring.as_ref().is_some_and(|retiring| retiring.turned);
+        self.steer(Layout { ours: self.sockets.len(), theirs: theirs.len(), turned }.theirs())?;
+        if let Some(retiring) = &mut self.retiring {
+            retiring.until = Instant::now().checked_add(retiring.wait);
+            retiring.theirs = theirs;
+            retiring.exposed = false;
+            retiring.waits += 1;
+        }
+        Ok(())
+    }
+
+    fn steer(&self, slots: Slots) -> Result<()> {
+        let spread = if self.udp { Spread::Flow } else { Spread::Random };
+        let steer = |ours: &Ours| sys::steer(ours.socket.as_fd(), slots, spread);
+        self.sockets.first().map_or(Ok(()), steer).map_err(system("setsockopt SO_ATTACH_REUSEPORT_CBPF"))
+    }
+
+    /// The retirement is off: the kernel spreads over all again. `theirs` are still there.
+    fn stay(&mut self, theirs: BTreeSet<u64>) {
+        if let Some(ours) = self.sockets.first() {
+            let _ = sys::unsteer(ours.socket.as_fd());
+        }
+        if self.retiring.take().is_some_and(|retiring| retiring.turned) {
+            // When theirs left slot 0, our last one moved there; or will, when theirs leave.
+            let last = self.sockets.pop();
+            self.sockets.splice(0..0, last);
+            self.elders.extend(theirs);
+        }
+    }
+
+    /// The sockets at our address that are not ours.
+    fn others(&self) -> Result<BTreeSet<u64>> {
+        let mut all = members::at(&self.address, self.udp).map_err(system("read /proc/thread-self/net"))?;
+        let missing = self.sockets.iter().filter(|ours| !all.remove(&ours.inode)).count();
+        if missing > 0 {
+            let what =
+                format!("/proc/thread-self/net does not list {missing} of our sockets at {}", self.words());
+            let now =
+                "nothing was changed; call from a thread in the network namespace where they were bound";
+            return Err(Error::new(ErrorKind::WrongState, what, now));
+        }
+        Ok(all)
+    }
+
+    fn serve_until(&self, until: Option<Instant>, serve: &mut impl FnMut(BorrowedFd<'_>)) -> Result<()> {
+        let epoll = Epoll::new().map_err(system("epoll_create1"))?;
+        for (index, socket) in self.sockets() {
+            epoll.add(socket, index as u64, false).map_err(system("epoll_ctl"))?;
+        }
+        let mut ready = Vec::new();
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(());
+            }
+            ready.clear();
+            epoll.wait(&mut ready, left).map_err(system("epoll_wait"))?;
+            for (index, _) in &ready {
+                self.socket(*index as usize).into_iter().for_each(|socket| serve_one(socket, serve));
+            }
+        }
+    }
+
+    fn words(&self) -> String {
+        format!("{}://{}", if self.udp { "udp" } else { "tcp" }, self.address)
+    }
+}
+
+impl Drop for Group {
+    /// A group that is dropped half-way leaves no steering to slots that are no longer there.
+    fn drop(&mut self) {
+        if self.retiring.is_some() {
+            self.stay(BTreeSet::new());
+        }
+    }
+}
+
+/// Lets the caller accept; where it could not, gives it a moment to become able to.
+fn serve_one(socket: BorrowedFd<'_>, serve: &mut impl FnMut(BorrowedFd<'_>)) {
+    serve(socket);
+    if inet::is_readable(socket).unwrap_or(false) {
+        sleep(AGAIN);
+    }
+}
+
+fn system(call: &'static str) -> impl Fn(io::Error) -> Error {
+    move |error| Error::system(call, &error)
+}
+
+#[cfg(test)]
+#[path = "tests/group.rs"]
+mod tests;
