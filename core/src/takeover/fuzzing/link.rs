@@ -195,7 +195,13 @@ impl Peer {
             2 => Message::Refuse(Refuse { number: input.number()? as u32, ..Refuse::default() }),
             3 => self.listeners(input, kinds)?,
             4 => Message::ListenersAck,
-            5 => Message::Ready,
+            5 => {
+                // Names that the predecessor has, and names that it has not.
+                let count = input.pick(3)?;
+                let name =
+                    |number| if number == 0 { "http".to_string() } else { format!("listener-{number}") };
+                Message::Ready(Ready { retired: (0..count).map(name).collect() })
+            }
             6 => Message::Draining(Draining { connections: input.number()?, deadline_ms: input.number()? }),
             7..10 => Message::Offer(self.offers(input)?),
             10 => Message::Answer,
