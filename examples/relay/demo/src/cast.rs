@@ -23,7 +23,6 @@ pub const VERIFIER: Who = 0;
 struct Actor {
     child: Child,
     stdin: ChildStdin,
-    log: PathBuf,
 }
 
 /// All processes that run.
@@ -33,6 +32,7 @@ pub struct Cast {
     sender: Sender<(Who, Option<Value>)>,
     interrupted: Arc<AtomicBool>,
     directory: tempfile::TempDir,
+    logs: tempfile::TempDir,
 }
 
 impl Cast {
@@ -44,7 +44,8 @@ impl Cast {
             signal_hook::flag::register(signal, interrupted.clone())?;
         }
         let directory = tempfile::Builder::new().prefix("zdt-demo-").tempdir()?;
-        Ok(Cast { actors: BTreeMap::new(), lines, sender, interrupted, directory })
+        let logs = tempfile::Builder::new().prefix("zdt-demo-logs-").tempdir()?;
+        Ok(Cast { actors: BTreeMap::new(), lines, sender, interrupted, directory, logs })
     }
 
     /// A directory of our own, removed at the end.
@@ -52,13 +53,34 @@ impl Cast {
         self.directory.path()
     }
 
+    /// Forgets what a process that has ended has told.
+    pub fn forget(&self, who: Who) {
+        // There may be none.
+        let _ = std::fs::remove_file(self.log(who));
+    }
+
+    /// Copies what each process has told, as far as it was not forgotten.
+    pub fn keep_logs(&self, to: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(to)?;
+        for entry in self.logs.path().read_dir()? {
+            let entry = entry?;
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+        Ok(())
+    }
+
+    fn log(&self, who: Who) -> PathBuf {
+        self.logs.path().join(format!("{who}.log"))
+    }
+
     /// Starts a process whose stdout is JSON lines.
     pub fn start(&mut self, who: Who, mut command: Command) -> Result<u32, Trouble> {
-        let log = self.directory().join(format!("{who}.log"));
+        // Whoever writes to it appends, so that what was told and what was complained of stand there in their order.
+        let log = File::options().append(true).create(true).open(self.log(who))?;
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log)?)
+            .stderr(log.try_clone()?)
             .spawn()
             .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -66,7 +88,10 @@ impl Cast {
         };
         let sender = self.sender.clone();
         std::thread::spawn(move || {
-            let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            let lines = BufReader::new(stdout).lines().map_while(Result::ok).inspect(|line| {
+                // The verifier's lines are many, and most of them are figures.
+                let _ = (who == VERIFIER) || writeln!(&log, "{line}").is_ok();
+            });
             let values = lines.filter_map(|line| serde_json::from_str(&line).ok());
             for line in values.map(Some).chain([None]) {
                 // Fails only when the demo is over.
@@ -74,7 +99,7 @@ impl Cast {
             }
         });
         let pid = child.id();
-        self.actors.insert(who, Actor { child, stdin, log });
+        self.actors.insert(who, Actor { child, stdin });
         Ok(pid)
     }
 
@@ -124,8 +149,8 @@ impl Cast {
         if status.success() || who == VERIFIER {
             return Ok(serde_json::json!({"event": "exit"}));
         }
-        let log = std::fs::read_to_string(&actor.log).unwrap_or_default();
-        let last: Vec<&str> = log.lines().rev().take(5).collect();
+        let log = std::fs::read_to_string(self.log(who)).unwrap_or_default();
+        let last: Vec<&str> = log.lines().filter(|line| !line.starts_with('{')).rev().take(5).collect();
         let words = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
         Err(format!("{} ended with {status}: {words}", name(who)).into())
     }

@@ -4,12 +4,14 @@
 mod cast;
 mod chart;
 mod console;
+mod endurance;
 mod footprint;
 mod machine;
 mod page;
 mod program;
 mod report;
 mod show;
+mod story;
 mod takeovers;
 mod walk;
 
@@ -45,6 +47,13 @@ struct Options {
     /// With one relay: fail unless the last generation has as many descriptors and threads as the third
     #[arg(long)]
     steady: bool,
+    /// No windows and no page, but takeovers one behind the other, every second round of them without a pause; fail unless
+    /// the last generation of each relay holds what an early one held, and the machine at the end what it held before
+    #[arg(long, conflicts_with = "steady")]
+    endurance: bool,
+    /// With --endurance: nobody else is in this network namespace, so not one socket may be left
+    #[arg(long, requires = "endurance")]
+    alone: bool,
     /// Where the report goes; as a page to look at it is beside this, with the ending .html
     #[arg(long, default_value = "build/demo/report.json")]
     report: PathBuf,
@@ -79,6 +88,12 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<Vec<String>, Trouble> {
     options.check()?;
     raise_descriptor_limit(options.connections + 2_000)?;
+    if options.endurance {
+        let report = endurance::run(options)?;
+        report.write(&options.report)?;
+        println!("{}", report.summary(&options.report));
+        return Ok(report.complaints);
+    }
     let report = takeovers::run(options)?;
     let page = options.report.with_extension("html");
     report.write(&options.report)?;

@@ -77,6 +77,25 @@ impl Show {
         }
     }
 
+    /// Many takeovers are to come: one bar for all.
+    pub fn takeovers(&self, count: u64) -> ProgressBar {
+        let bar = self.all.insert_before(&self.totals, ProgressBar::new(count));
+        // A template of ours: it parses.
+        let style = ProgressStyle::with_template("[{bar:40}] {pos}/{len}, {per_sec}, {eta} left  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("#> "));
+        bar
+    }
+
+    /// One more of them; where there is no terminal, every `every`th is a line.
+    pub fn one_more(&self, bar: &ProgressBar, what: String, every: u64) {
+        bar.inc(1);
+        let (done, all) = (bar.position(), bar.length().unwrap_or_default());
+        if !self.terminal && (done.is_multiple_of(every) || done == all) {
+            println!("{done}/{all}, {:.2} a second  {what}; {}", bar.per_sec(), self.totals.message());
+        }
+        bar.set_message(what);
+    }
+
     /// Nothing moves any more.
     pub fn end(&self) {
         self.totals.finish();
