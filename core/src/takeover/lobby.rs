@@ -9,6 +9,7 @@ use super::lower::{Down, SLOTS};
 use super::state::{DOWN, DOWN_DEATH, LOBBY, Outside, State};
 use super::upper::check_pidfd;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::ownership::SharedLedger;
 use crate::sys::process::{self, Credentials};
 use crate::sys::unix;
@@ -72,7 +73,7 @@ impl State {
                 Err(_) => return,
             };
             let Ok(credentials) = process::peer_credentials(accepted.as_fd()) else { continue };
-            let mut link = Link::new(accepted);
+            let mut link = Link::new(accepted, fault::Role::Predecessor);
             if let Err(error) = trusted(&credentials, &out.config.allowed_uids) {
                 refuse(&mut link, &error);
                 continue;

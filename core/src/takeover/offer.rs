@@ -5,6 +5,7 @@ use super::state::State;
 use super::successor::Refusal;
 use crate::connection::Adopted;
 use crate::error::Result;
+use crate::fault::{self, Role};
 use crate::sys::unix;
 use crate::wire::Parcel;
 use std::fmt;
@@ -42,7 +43,9 @@ impl Offer {
     /// `Closed` or `Forked`: the offer is gone with the handle.
     pub fn adopt(mut self) -> Result<Option<Adopted>> {
         let Some(connection) = self.connection.take() else { return Ok(None) };
+        fault::point(Role::Successor, "before-call", "adopt");
         let ours = self.inner.adopt(self.slot, &connection)?;
+        fault::point(Role::Successor, "after-call", "adopt");
         Ok(ours.then_some(connection))
     }
 

@@ -4,6 +4,7 @@ use super::actions::{Millis, Standing};
 use super::lobby::Lobby;
 use super::state::{Held, Outside, State};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Role};
 use crate::listener::ListenerSpec;
 use crate::wire::limits::MAX_NAME;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,6 +17,7 @@ impl State {
         }
         let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| Error::system("dup", &error));
         if let Some(held) = self.listeners.iter_mut().find(|held| held.name == name) {
+            fault::point(Role::Successor, "before", "inherit");
             if held.claimed {
                 let what = format!("the listener {name:?} was asked for before");
                 return Err(Error::new(ErrorKind::NameUsed, what, "use the descriptor that came then"));
@@ -23,6 +25,7 @@ impl State {
             spec.check(held.fd.as_fd())?;
             let given = copy(&held.fd)?;
             held.claimed = true;
+            fault::point(Role::Successor, "after", "inherit");
             return Ok(given);
         }
         let fd = spec.bind()?;
@@ -55,6 +58,9 @@ impl State {
             );
             let now = "the predecessor goes on serving; ask for them with listener(), then call ready again";
             return Err(Error::new(ErrorKind::ListenerUnclaimed, what, now));
+        }
+        if self.up.is_some() {
+            fault::point(Role::Successor, "before-call", "ready");
         }
         self.engine.ready(now);
         Ok(())

@@ -379,15 +379,22 @@ impl State {
     pub(super) fn next_event(&mut self, inner: &Shared) -> Option<Event> {
         loop {
             match self.events.pop_front()? {
-                Queued::Settled(id) => return Some(Event::Settled(id)),
+                Queued::Settled(id) => {
+                    let event = Event::Settled(id);
+                    event.is_given();
+                    return Some(event);
+                }
                 Queued::Event(event) => {
+                    event.is_given();
                     self.drain_taken |= matches!(*event, Event::Drain { .. });
                     self.drained_before |= self.drain_taken;
                     return Some(*event);
                 }
                 Queued::Offer => match self.up.as_mut().and_then(|up| up.parcels.pop_front()) {
                     Some(parcel) if parcel.memfd().is_none() => {
-                        return Some(Event::Offer(Offer::new(parcel, inner)));
+                        let event = Event::Offer(Offer::new(parcel, inner));
+                        event.is_given();
+                        return Some(event);
                     }
                     // Its bytes did not come: it is of no use here.
                     Some(parcel) => self.refuse(parcel.slot, &parcel.connection),
