@@ -8,6 +8,13 @@
 pub mod drain;
 pub mod reuseport;
 
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub mod fault;
+#[cfg(not(feature = "faults"))]
+#[path = "fault/none.rs"]
+mod fault;
+
 mod connection;
 mod error;
 mod fds;

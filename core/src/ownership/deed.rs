@@ -1,5 +1,6 @@
 //! The deed: one word for the whole chain of generations; whoever it names owns the service.
 
+use crate::fault::{self, Role};
 use crate::sys::shared::SharedMemory;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -142,10 +143,21 @@ impl DeedWord for SharedDeed {
     }
 
     fn swap(&self, from: Deed, to: Deed) -> Result<(), Deed> {
-        match self.0.word64(WORD).compare_exchange(pack(from), pack(to), SeqCst, SeqCst) {
-            Ok(_) => Ok(()),
-            Err(actual) => Err(unpack(actual)),
-        }
+        let (role, what) = decision(from, to);
+        fault::swap(role, what, || {
+            let swapped = self.0.word64(WORD).compare_exchange(pack(from), pack(to), SeqCst, SeqCst);
+            swapped.map(drop).map_err(unpack)
+        })
+    }
+}
+
+/// What a swap decides. Ids ascend, so whoever takes the deed from a smaller one commits.
+fn decision(from: Deed, to: Deed) -> (Role, &'static str) {
+    match to.owner {
+        0 => (Role::Owner, "leave"),
+        owner if owner == from.owner => (Role::Predecessor, "abort"),
+        owner if owner > from.owner => (Role::Successor, "commit"),
+        _ => (Role::Predecessor, "resume"),
     }
 }
 

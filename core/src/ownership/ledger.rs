@@ -1,5 +1,6 @@
 //! The ledger: one per link, one word per offered connection, and one word that says the successor is relieved.
 
+use crate::fault::{self, Role};
 use crate::sys::shared::SharedMemory;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -104,10 +105,11 @@ impl Ledger for SharedLedger {
 
     fn swap(&self, slot: u32, from: Word, to: Word) -> Result<(), Word> {
         let word = self.memory.word32(self.offset(slot));
-        match word.compare_exchange(from as u32, to as u32, SeqCst, SeqCst) {
-            Ok(_) => Ok(()),
-            Err(actual) => Err(Word::from_memory(actual)),
-        }
+        let (role, what) = decision(to);
+        fault::swap(role, what, || {
+            let swapped = word.compare_exchange(from as u32, to as u32, SeqCst, SeqCst);
+            swapped.map(drop).map_err(Word::from_memory)
+        })
     }
 
     fn relieved(&self) -> bool {
@@ -116,6 +118,16 @@ impl Ledger for SharedLedger {
 
     fn relieve(&self) {
         self.memory.word32(RELIEVED).store(1, SeqCst);
+    }
+}
+
+/// What a swap to this word decides, and who does.
+fn decision(to: Word) -> (Role, &'static str) {
+    match to {
+        Word::Adopted => (Role::Successor, "adopt"),
+        Word::Refused => (Role::Successor, "refuse"),
+        Word::Returned => (Role::Predecessor, "take-back"),
+        Word::Free | Word::Offered => (Role::Predecessor, "offer"),
     }
 }
 

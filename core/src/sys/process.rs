@@ -49,6 +49,23 @@ pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     checked(result).map(drop)
 }
 
+/// Sends a signal to the calling thread, which has it before this returns (raise(3)).
+#[cfg(feature = "faults")]
+pub fn raise(signal: i32) {
+    // SAFETY: no pointers.
+    unsafe { libc::raise(signal) };
+}
+
+/// Ends the process with status 0, without another step (_exit(2)).
+#[cfg(feature = "faults")]
+pub fn exit_at_once() -> ! {
+    // SAFETY: no pointers; nothing of the process is left to be harmed.
+    unsafe { libc::_exit(0) }
+}
+
+#[cfg(feature = "faults")]
+pub use libc::{SIGKILL, SIGSTOP};
+
 /// The signal that asks a process to end.
 pub const SIGTERM: i32 = libc::SIGTERM;
 

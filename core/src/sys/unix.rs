@@ -90,6 +90,15 @@ pub fn shutdown_both(socket: BorrowedFd<'_>) -> io::Result<()> {
     checked(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) }).map(drop)
 }
 
+/// The first bytes of the next message, which stays where it is, with its descriptors. Never blocks.
+#[cfg(feature = "faults")]
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: writes at most the length of `buffer`, which outlives the call.
+    let bytes = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) };
+    checked(bytes).map(|bytes| bytes as usize)
+}
+
 /// Whether a message, an error or end-of-file waits to be read.
 pub fn is_readable(socket: BorrowedFd<'_>) -> bool {
     let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };

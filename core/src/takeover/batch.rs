@@ -2,7 +2,8 @@
 
 use crate::connection::Frozen;
 use crate::error::{Error, Result};
-use crate::sys::{blob, scm_rights};
+use crate::fault::{self, Role, Sent};
+use crate::sys::blob;
 use crate::wire::limits::{MAX_DESCRIPTORS, MAX_PAYLOAD};
 use crate::wire::{OfferWriter, bytes_of, needs_memfd};
 use std::io::{self, IoSlice};
@@ -58,6 +59,7 @@ impl Batch {
 
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>, sequence: u32) -> io::Result<usize> {
         let parts = self.writer.finish(sequence, self.descriptors.len() as u32, self.last);
-        scm_rights::send(socket, &parts.map(IoSlice::new), &self.descriptors, false)
+        let offer = Sent::Offer(self.slots.len());
+        fault::send(Role::Predecessor, &offer, socket, &parts.map(IoSlice::new), &self.descriptors)
     }
 }

@@ -4,6 +4,7 @@ use super::Offer;
 use super::config::Reads;
 use crate::connection::Frozen;
 use crate::error::Error;
+use crate::fault::{self, Role};
 use std::time::Duration;
 
 /// What happened. [`Takeover::next_event`](crate::Takeover::next_event) hands them out in order.
@@ -61,6 +62,27 @@ pub enum Event {
         /// How many offers had to be taken back because the drain deadline came; they returned before this event.
         left: u64,
     },
+}
+
+impl Event {
+    /// The application is about to see it: a point at which tests let things go wrong.
+    pub(super) fn is_given(&self) {
+        let (role, name) = match self {
+            Event::Offer(_) => (Role::Successor, "Offer"),
+            Event::Drain { .. } => (Role::Predecessor, "Drain"),
+            Event::Settled(_) => (Role::Predecessor, "Settled"),
+            Event::Returned(_, Returned::Refused) => (Role::Predecessor, "Refused"),
+            Event::Returned(_, Returned::TakenBack) => (Role::Predecessor, "TakenBack"),
+            Event::Room => (Role::Predecessor, "Room"),
+            Event::Committed { .. } => (Role::Successor, "Committed"),
+            Event::Resume { .. } => (Role::Predecessor, "Resume"),
+            Event::Accept { .. } => (Role::Predecessor, "Accept"),
+            Event::Relieved => (Role::Predecessor, "Relieved"),
+            Event::Aborted { .. } => (Role::Successor, "Aborted"),
+            Event::Done { .. } => (Role::Predecessor, "Done"),
+        };
+        fault::point(role, "given", name);
+    }
 }
 
 /// Why a connection returned.

@@ -2,9 +2,10 @@
 
 use super::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Role, Sent};
 use crate::sys::trouble::{self, Trouble};
+use crate::sys::unix;
 use crate::sys::wipe::wipe;
-use crate::sys::{scm_rights, unix};
 use crate::wire::limits::MAX_PAYLOAD;
 use crate::wire::message::{Envelope, Message};
 use crate::wire::{Bytes, decode, encode};
@@ -50,6 +51,7 @@ pub(super) enum Flushed {
 
 #[derive(Debug)]
 pub(super) struct Link {
+    role: Role,
     /// `None`: closed on our side.
     socket: Option<OwnedFd>,
     sent: u32,
@@ -66,10 +68,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(socket: OwnedFd) -> Link {
+    /// An end of a link, in which we have this part.
+    pub(super) fn new(socket: OwnedFd, role: Role) -> Link {
         // Four full messages should fit; where the system allows less, a full queue only costs a wait.
         let _ = unix::set_send_buffer(socket.as_fd(), 8 * MAX_PAYLOAD);
         Link {
+            role,
             socket: Some(socket),
             sent: 0,
             received: 0,
@@ -112,7 +116,8 @@ impl Link {
                         message: message.clone(),
                     };
                     encode(&envelope, &mut self.bytes)?;
-                    scm_rights::send(socket.as_fd(), &[IoSlice::new(&self.bytes)], &fds, false)
+                    let sent = Sent::Message(&envelope.message);
+                    fault::send(self.role, &sent, socket.as_fd(), &[IoSlice::new(&self.bytes)], &fds)
                 }
                 Outgoing::Offer(batch) => batch.send(socket.as_fd(), self.sent),
             };
@@ -149,7 +154,7 @@ impl Link {
         let Some(socket) = &self.socket else { return Ok(Arrival::Nothing) };
         let mut descriptors = Vec::new();
         let got = loop {
-            match scm_rights::receive(socket.as_fd(), &mut self.buffer, &mut descriptors, false) {
+            match fault::receive(self.role, socket.as_fd(), &mut self.buffer, &mut descriptors) {
                 Ok(got) => break got,
                 Err(error) => match trouble::of(&error) {
                     Trouble::Wait => return Ok(Arrival::Nothing),
@@ -176,6 +181,7 @@ impl Link {
         let decoded = decode(&self.buffer[..got.bytes]);
         wipe(&mut self.buffer[..got.bytes]);
         let envelope = decoded?;
+        fault::received(self.role, &envelope.message);
         if envelope.sequence != self.received {
             return Err(Error::new(
                 ErrorKind::OutOfOrder,

@@ -4,6 +4,7 @@
 use super::actions::Millis;
 use super::config::OnMismatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Role};
 use crate::listener::ListenerSpec;
 use crate::wire::limits::{MAX_NAME, MAX_RETIRED};
 use std::os::fd::{AsFd, OwnedFd};
@@ -89,6 +90,7 @@ impl Listeners {
     }
 
     fn take(&mut self, place: usize, name: &str, spec: &ListenerSpec) -> Result<OwnedFd> {
+        fault::point(Role::Successor, "before", "inherit");
         let given = self.inherited[place].copy()?;
         let mut held = self.inherited.remove(place);
         // Sharing its address is decided when a socket is bound.
@@ -96,6 +98,7 @@ impl Listeners {
         held.others_options = spec != held.spec;
         (held.name, held.spec) = (name.into(), spec);
         self.held.push(held);
+        fault::point(Role::Successor, "after", "inherit");
         Ok(given)
     }
 

@@ -9,6 +9,7 @@ use super::lower::{Down, SLOTS};
 use super::state::{DOWN, DOWN_DEATH, LOBBY, Outside, SERVICE, State};
 use super::upper::check_pidfd;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::ownership::SharedLedger;
 use crate::sys::process::{self, Credentials};
 use crate::sys::unix;
@@ -99,7 +100,7 @@ impl State {
 
     pub(super) fn admit_one(&mut self, accepted: OwnedFd, out: &Outside) {
         let Ok(credentials) = process::peer_credentials(accepted.as_fd()) else { return };
-        let mut link = Link::new(accepted);
+        let mut link = Link::new(accepted, fault::Role::Predecessor);
         if let Err(error) = trusted(&credentials, &out.config.allowed_uids) {
             return refuse(&mut link, &error);
         }

@@ -44,6 +44,7 @@ pub use offer::Offer;
 use crate::connection::{Adopted, Frozen};
 use crate::drain::DrainSignals;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Role};
 use crate::listener::ListenerSpec;
 use crate::observe::Progress;
 use crate::ownership::SharedDeed;
@@ -231,8 +232,10 @@ impl Takeover {
             state.application_is_back(inner.outside.now());
             state.pump(&inner.outside);
         }
+        fault::point(Role::Predecessor, "before-call", "migrate");
         let offered = state.offer(connection, &inner.outside);
         state.send_sealed(&inner.outside);
+        fault::point(Role::Predecessor, "after-call", "migrate");
         state.set_wake(&inner.outside);
         offered
     }
@@ -253,6 +256,7 @@ impl Takeover {
                 let what = "nothing is being drained";
                 return Err(Error::new(ErrorKind::WrongState, what, "wait for Drain; nothing was changed"));
             }
+            fault::point(Role::Predecessor, "before-call", "migrated_all");
             state.engine.migrated_all(out.now());
             Ok(())
         })?

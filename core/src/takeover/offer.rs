@@ -5,6 +5,7 @@ use super::state::State;
 use super::successor::Refusal;
 use crate::connection::{Adopted, Kept};
 use crate::error::Result;
+use crate::fault::{self, Role};
 use crate::sys::unix;
 use crate::wire::Parcel;
 use std::fmt;
@@ -44,7 +45,9 @@ impl Offer {
         // It is answered, whatever comes of it; what is not ours is wiped.
         let mut kept = std::mem::replace(&mut self.connection, Kept::nothing());
         let Some(connection) = kept.get() else { return Ok(None) };
+        fault::point(Role::Successor, "before-call", "adopt");
         let ours = self.inner.adopt(self.slot, connection)?;
+        fault::point(Role::Successor, "after-call", "adopt");
         Ok(if ours { kept.take() } else { None })
     }
 

@@ -6,6 +6,7 @@
 
 use super::leftovers;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Role};
 use crate::sys::directory::{Directory, FileLock};
 use crate::sys::process::{Credentials, effective_uid, peer_credentials};
 use crate::sys::unix;
@@ -94,7 +95,9 @@ pub fn unlink_own(path: &Path, socket: BorrowedFd<'_>) -> Result<bool> {
     if ours.is_empty() || ours != found {
         return Ok(false);
     }
+    fault::point(Role::Owner, "before", "unlink");
     fs::remove_file(place.at()).map_err(|error| place.system("unlink", &error))?;
+    fault::point(Role::Owner, "after", "unlink");
     Ok(true)
 }
 
@@ -255,11 +258,15 @@ impl<'a> Place<'a> {
         leftovers::remove_dead(&self.directory, self.name);
         let temporary = self.directory.at(OsStr::new(&leftovers::temporary_name(self.name)));
         let socket = unix::bind_seqpacket(&temporary).map_err(|error| self.system("bind", &error))?;
+        fault::point(Role::Owner, "after", "bind");
         let placed = fs::set_permissions(&temporary, Permissions::from_mode(0o600))
             .and_then(|()| unix::listen(socket.as_fd(), BACKLOG))
             .and_then(|()| fs::rename(&temporary, self.at()));
         match placed {
-            Ok(()) => Ok(socket),
+            Ok(()) => {
+                fault::point(Role::Owner, "after", "rename");
+                Ok(socket)
+            }
             Err(error) => {
                 let _ = fs::remove_file(&temporary);
                 Err(self.system("chmod, listen and rename", &error))

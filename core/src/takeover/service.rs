@@ -4,6 +4,7 @@ use super::actions::{Millis, Standing};
 use super::lobby::Lobby;
 use super::state::{Outside, State};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::{self, Role};
 
 impl State {
     pub(super) fn ready(&mut self, now: Millis) -> Result<()> {
@@ -23,6 +24,9 @@ impl State {
             );
             let now = "the predecessor goes on serving; ask for them with listener(), or retire() them; then call ready again";
             return Err(Error::new(ErrorKind::ListenerUnclaimed, what, now));
+        }
+        if self.up.is_some() {
+            fault::point(Role::Successor, "before-call", "ready");
         }
         self.engine.ready(now);
         Ok(())

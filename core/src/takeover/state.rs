@@ -391,8 +391,13 @@ impl State {
     pub(super) fn next_event(&mut self, inner: &Shared) -> Option<Event> {
         loop {
             match self.events.pop_front()? {
-                Queued::Settled(id) => return Some(Event::Settled(id)),
+                Queued::Settled(id) => {
+                    let event = Event::Settled(id);
+                    event.is_given();
+                    return Some(event);
+                }
                 Queued::Event(event) => {
+                    event.is_given();
                     self.drain_taken |= matches!(*event, Event::Drain { .. });
                     self.drained_before |= self.drain_taken;
                     return Some(*event);
@@ -402,7 +407,9 @@ impl State {
                         continue;
                     };
                     let Some(why) = unfit(&parcel) else {
-                        return Some(Event::Offer(Offer::new(parcel, inner)));
+                        let event = Event::Offer(Offer::new(parcel, inner));
+                        event.is_given();
+                        return Some(event);
                     };
                     self.refuse_parcel(&parcel);
                     self.say_why(why);

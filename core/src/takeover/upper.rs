@@ -7,6 +7,7 @@ use super::link::{Arrival, Link};
 use super::state::{Outside, State, UP_DEATH};
 use super::successor::FromPredecessor;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::listener::ListenerSpec;
 use crate::ownership::{Ledger, SharedDeed, SharedLedger};
 use crate::sys::process::{self, Credentials};
@@ -47,7 +48,7 @@ impl Up {
             .with_errno(error.raw_os_error().unwrap_or(0))
         })?;
         let reads = out.config.reads.iter();
-        let mut link = Link::new(socket);
+        let mut link = Link::new(socket, fault::Role::Successor);
         link.queue(
             Message::Hello(Hello {
                 versions: VERSIONS.to_vec(),

@@ -63,6 +63,7 @@ impl Crowd {
     }
 
     /// How many are left.
+    #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.members.len()
     }
@@ -120,18 +121,34 @@ impl Crowd {
         self.each(|client| client.is_served_by(who))
     }
 
-    /// Every one is as it should be and served by `who`, or was ended; how many were. Those are gone from here on, and not
-    /// one wrong byte has come on them.
+    /// Every one is as it should be and served by `who`, or was ended; how many were.
     pub fn check_survivors(&mut self, who: &Who) -> Result<usize, Trouble> {
+        let lost = self.sort_out()?;
+        self.each(|client| client.is_served_by(who))?;
+        Ok(lost)
+    }
+
+    /// Who serves those that are left, as they were told last.
+    pub fn whos(&self) -> impl Iterator<Item = Option<&Who>> {
+        self.members.iter().map(|(_, client)| client.who())
+    }
+
+    /// The last one asks to be refused by the next successor.
+    pub fn mark_last(&mut self) -> Result<(), Trouble> {
+        let (_, client) = self.members.last_mut().ok_or("nobody is left")?;
+        client.ask(Ask::RefuseMe)?;
+        client.read_all()
+    }
+
+    /// Every one is as it should be, or was ended; how many were. Those are gone from here on, and not one wrong byte has
+    /// come on them.
+    pub fn sort_out(&mut self) -> Result<usize, Trouble> {
         self.each(Client::ask_everything)?;
         let before = self.len();
         let mut living = Vec::new();
         for (role, mut client) in std::mem::take(&mut self.members) {
             match client.read(PATIENCE)? {
-                Came::All => {
-                    client.is_served_by(who)?;
-                    living.push((role, client));
-                }
+                Came::All => living.push((role, client)),
                 Came::End => {}
                 Came::Nothing => return Err(format!("{} is silent for {PATIENCE:?}", client.name).into()),
             }

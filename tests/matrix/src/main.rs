@@ -5,35 +5,18 @@
 //! pair and case is a test of its own: it runs relay processes and clients that check counters, checksums and each byte.
 
 mod cases;
-mod client;
-mod crowd;
-// The client's half of the relay's protocol is the same for load and for cases; the verifier also keeps times.
-#[allow(dead_code)]
-#[path = "../../../examples/relay/verifier/src/mirror.rs"]
-mod mirror;
-mod process;
-// Relays are named as the demo names them.
-#[path = "../../../examples/relay/demo/src/program.rs"]
-mod program;
-mod stage;
 mod summary;
 
 use cases::{CASES, Case};
 use clap::Parser;
-use program::Program;
-use stage::Stage;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use summary::Summary;
-
-/// How long anything that must happen may take, with a virtual machine to start and other things to do on the same cores;
-/// longer is a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Whatever ends a test early, in words.
-type Trouble = Box<dyn std::error::Error>;
+use zdt_matrix::program::{self, Program};
+use zdt_matrix::stage::Stage;
+use zdt_matrix::{Trouble, client, crowd, mirror, process, stage};
 
 /// Every language takes over from every other, and everything that can go wrong does.
 #[derive(Debug, Parser)]

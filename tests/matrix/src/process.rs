@@ -32,11 +32,16 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts it, and waits until it has its listener. What it tells is kept in `log` too.
-    pub fn start(program: &Program, arguments: &[&str], log: &Path) -> Result<Relay, Trouble> {
+    /// Starts it, and waits for nothing. What it tells is kept in `log` too.
+    pub fn launch(
+        program: &Program,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        log: &Path,
+    ) -> Result<Relay, Trouble> {
         let mut out = File::create(log)?;
         let mut command = program.command();
-        command.args(arguments);
+        command.args(arguments).envs(environment.iter().copied());
         writeln!(out, "$ {command:?}")?;
         let mut child = command
             .stdin(Stdio::piped())
@@ -51,19 +56,34 @@ impl Relay {
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 // Both fail only when the test is over.
-                let _ = writeln!(out, "{line}");
+                // In one piece: what comes on stderr goes there too.
+                let _ = out.write_all(format!("{line}\n").as_bytes());
                 if let Ok(value) = serde_json::from_str(&line) {
                     let _ = sender.send(value);
                 }
             }
         });
         let who = (program.language().to_string(), 0);
-        let mut relay = Relay { who, address: String::new(), child, stdin, lines, heard: Vec::new() };
-        let started = relay.wait_for("started")?;
-        program.check_started(relay.child.id(), &started)?;
-        relay.who.1 = number(&started, "generation")?;
-        relay.address = text(&relay.wait_for("listening")?, "address")?;
-        Ok(relay)
+        Ok(Relay { who, address: String::new(), child, stdin, lines, heard: Vec::new() })
+    }
+
+    /// Waits until it has its listener.
+    pub fn wait_until_listening(&mut self, program: &Program) -> Result<(), Trouble> {
+        let started = self.wait_for("started")?;
+        program.check_started(self.child.id(), &started)?;
+        self.who.1 = number(&started, "generation")?;
+        self.address = text(&self.wait_for("listening")?, "address")?;
+        Ok(())
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Trouble> {
+        Ok(self.child.try_wait()?)
     }
 
     /// The next event of this name. Others that come meanwhile are kept for whoever waits for them.
@@ -90,6 +110,12 @@ impl Relay {
     pub fn has_told(&mut self, name: &str) -> bool {
         self.heard.extend(self.lines.try_iter());
         self.heard.iter().any(|event| event["event"] == name)
+    }
+
+    /// The state of its process (proc_pid_stat: R, S, T, ...); `None` once it has ended.
+    pub fn state(&self) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next().filter(|state| !matches!(state, 'Z' | 'X'))
     }
 
     /// What `--hold-before-ready` waits for.
@@ -169,7 +195,8 @@ impl Relay {
         Err(format!("nobody listens at {}", self.address).into())
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), Trouble> {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<(), Trouble> {
         Ok(kill(Pid::from_raw(self.child.id() as i32), signal)?)
     }
 }

@@ -28,17 +28,31 @@ impl<'a> Stage<'a> {
         Ok(Stage { from, to, directory, logs: Vec::new() })
     }
 
-    /// Starts a relay, and waits until it has its listener.
-    pub fn start_only(&mut self, program: &Program, switches: &[&str]) -> Result<Relay, Trouble> {
+    /// Starts a relay that is to listen there, and waits for nothing; the file that keeps what it tells.
+    pub fn launch(
+        &mut self,
+        program: &Program,
+        listen: &str,
+        switches: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<(Relay, PathBuf), Trouble> {
         let socket = self.directory.path().join("takeover.sock");
         let socket = socket.to_str().ok_or("the directory for temporary files has a strange name")?;
-        let mut arguments = vec!["--takeover", socket, "--listen", "tcp://127.0.0.1:0"];
-        // A predecessor that has drained is not needed for long; tests that need it say so.
-        arguments.extend(["--probation-ms", "200"]);
+        let mut arguments = vec!["--takeover", socket, "--listen", listen];
         arguments.extend(switches);
         let log = self.directory.path().join(format!("{}.log", self.logs.len()));
         self.logs.push(log.clone());
-        Relay::start(program, &arguments, &log)
+        Ok((Relay::launch(program, &arguments, environment, &log)?, log))
+    }
+
+    /// Starts a relay, and waits until it has its listener.
+    pub fn start_only(&mut self, program: &Program, switches: &[&str]) -> Result<Relay, Trouble> {
+        // A predecessor that has drained is not needed for long; tests that need it say so.
+        let mut all = vec!["--probation-ms", "200"];
+        all.extend(switches);
+        let (mut relay, _) = self.launch(program, "tcp://127.0.0.1:0", &all, &[])?;
+        relay.wait_until_listening(program)?;
+        Ok(relay)
     }
 
     /// Starts a relay, and waits until it is ready.

@@ -40,6 +40,15 @@ struct Options {
     /// How long a successor may take to commit
     #[arg(long)]
     commit_ms: Option<u64>,
+    /// How long the other side may take in the handshake
+    #[arg(long)]
+    handshake_ms: Option<u64>,
+    /// How long a successor may warm up
+    #[arg(long)]
+    ready_ms: Option<u64>,
+    /// How long the listener's queue may stay unserved
+    #[arg(long)]
+    hang_ms: Option<u64>,
     #[command(flatten)]
     switches: Switches,
 }
@@ -58,14 +67,15 @@ fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::default();
     config.program = "relay".into();
     config.reads = vec![Reads { protocol: session::PROTOCOL.into(), versions: vec![session::STATE_VERSION] }];
-    if let Some(millis) = options.probation_ms {
-        config.probation = Duration::from_millis(millis);
-    }
-    if let Some(millis) = options.drain_ms {
-        config.drain = Duration::from_millis(millis);
-    }
-    if let Some(millis) = options.commit_ms {
-        config.commit = Duration::from_millis(millis);
+    for (given, duration) in [
+        (options.probation_ms, &mut config.probation),
+        (options.drain_ms, &mut config.drain),
+        (options.commit_ms, &mut config.commit),
+        (options.handshake_ms, &mut config.handshake),
+        (options.ready_ms, &mut config.ready),
+        (options.hang_ms, &mut config.hang),
+    ] {
+        *duration = given.map_or(*duration, Duration::from_millis);
     }
 
     let takeover = Takeover::open(&options.takeover, config)?;

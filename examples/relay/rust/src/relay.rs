@@ -45,8 +45,9 @@ impl Relay {
         })
     }
 
-    /// From here on it accepts.
+    /// From here on it accepts, if it did not already: after Accept, Resume may follow.
     pub fn accept(&mut self) -> std::io::Result<()> {
+        self.stop_accepting();
         match &mut self.listener {
             Some(listener) => self.poll.registry().register(listener, LISTENER, Interest::READABLE),
             None => Ok(()),

@@ -1,0 +1,377 @@
+//! One takeover with a fault in it, under load: who survives, and what that costs.
+
+use crate::case::{Case, PEER, Role, Setting};
+use crate::load::{ASKERS, CONNECTORS, Load};
+use crate::player::Player;
+use crate::points::Kind;
+use nix::sys::signal::Signal;
+use serde::Serialize;
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+use zdt_matrix::client::Client;
+use zdt_matrix::crowd::{CROWD, Crowd};
+use zdt_matrix::process::until;
+use zdt_matrix::program::Program;
+use zdt_matrix::stage::{Stage, newcomers_are_served_by};
+use zdt_matrix::{PATIENCE, Trouble};
+
+/// What a stopped process gets at most until it wakes up: longer than the deadlines of `SHORT`.
+const STOPPED: Duration = Duration::from_secs(5);
+/// And at least, so that the other one has seen it hang.
+const STOPPED_AT_LEAST: Duration = Duration::from_secs(1);
+/// Deadlines, where one side is to wait in vain. The peer, which is in Rust, can be told all of them.
+const SHORT: [&str; 8] =
+    ["--handshake-ms", "3000", "--ready-ms", "3000", "--commit-ms", "500", "--hang-ms", "500"];
+
+/// What came of a case.
+#[derive(Debug, Default, Serialize)]
+pub struct Outcome {
+    /// Who serves in the end: `predecessor`, `successor`, or `nobody`.
+    pub survivor: String,
+    /// Of the connections that were there before.
+    pub kept: u64,
+    pub lost: u64,
+    /// How many may be lost: those whose only owner died.
+    pub allowed: u64,
+}
+
+/// Everybody in a case.
+struct Play<'a, 'b> {
+    case: &'a Case,
+    stage: &'a mut Stage<'b>,
+    players: Vec<Player>,
+    port: u16,
+}
+
+/// Plays a case; what is known so far is in `outcome`, however it ends.
+pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Result<(), Trouble> {
+    let (from, to) = (stage.from, stage.to);
+    let mut play = Play { case, stage, players: Vec::new(), port: 0 };
+    play.launch(Role::Predecessor, from, "tcp://127.0.0.1:0")?;
+    play.players[0].wait_until_ready()?;
+    let address = play.players[0].relay.address.clone();
+    play.port = address.rsplit_once(':').ok_or("an address has a port")?.1.parse()?;
+
+    let mut crowd = Crowd::gather(&address)?;
+    if case.setting == Setting::Refusal {
+        crowd.mark_last()?;
+    }
+    let askers = Load::gather(&address)?;
+    let before = play.players[0].descriptors()?;
+    let load = Load::begin(&address, askers);
+    crowd.stir()?;
+    let listen = format!("tcp://{address}");
+    if case.setting == Setting::Busy {
+        play.occupy(to, &listen)?;
+    }
+    play.launch(Role::Successor, to, &listen)?;
+    crowd.murmur()?;
+    play.await_fault()?;
+    if case.kind == Kind::Stop {
+        play.await_decision()?;
+    }
+    if case.setting == Setting::Busy {
+        // Whatever became of the one that came too late.
+        play.players[1].relay.let_go_on()?;
+    }
+    let survivor = play.settle()?;
+    outcome.survivor = survivor.map_or("nobody", |place| name(play.players[place].role)).into();
+
+    let after = load.end()?;
+    outcome.lost = (crowd.sort_out()? + ASKERS - after.askers.len()) as u64;
+    outcome.kept = (CROWD + ASKERS) as u64 - outcome.lost;
+    outcome.allowed = play.allowed()?;
+    let dead = play.dead()?;
+    if outcome.lost > outcome.allowed {
+        return Err(format!("{} connections were lost, {} may be", outcome.lost, outcome.allowed).into());
+    }
+    // Whoever connects has one connection at a time, so at most so many of the dead's own are not in the crowd.
+    if outcome.lost + (CONNECTORS as u64) < outcome.allowed {
+        return Err(format!("{} were the dead one's, but {} were lost", outcome.allowed, outcome.lost).into());
+    }
+    let seen = after.seen;
+    if seen.ended > (CONNECTORS * dead) as u64 {
+        return Err(format!("{} of {} new connections were ended", seen.ended, seen.served).into());
+    }
+    if seen.refused > 0 && survivor.is_some() && !case.closes_the_listeners() {
+        return Err(format!("{} of {} new connections were refused", seen.refused, seen.served).into());
+    }
+    if let Some(place) = survivor {
+        play.served_by_the_living(&crowd)?;
+        play.leaks_nothing(place, before, outcome.lost as usize)?;
+        newcomers_are_served_by(&play.players[place].relay)?;
+    }
+    play.next_takeover(&listen, crowd, after.askers)
+}
+
+fn name(role: Role) -> &'static str {
+    if role == Role::Predecessor { "predecessor" } else { "successor" }
+}
+
+impl Play<'_, '_> {
+    fn launch(&mut self, role: Role, program: &Program, listen: &str) -> Result<(), Trouble> {
+        let case = self.case;
+        let trigger = match (role, case.setting) {
+            (Role::Successor, Setting::Abort) => "successor.given.Offer=stop",
+            (Role::Successor, Setting::Hung) => "successor.given.Committed=stop",
+            (Role::Successor, Setting::Resume) => "successor.after-swap.commit=kill",
+            _ => "",
+        };
+        let own = if role == case.role { case.fault() } else { String::new() };
+        let fault = [trigger, &own].into_iter().filter(|one| !one.is_empty()).collect::<Vec<_>>().join(",");
+        let mut switches = Vec::new();
+        if case.kind == Kind::Stop || matches!(case.setting, Setting::Abort | Setting::Hung) {
+            // Only the peer knows them all.
+            switches.extend(if program.language() == PEER { &SHORT[..] } else { &SHORT[4..6] });
+        }
+        let watches = case.setting == Setting::Resume || (case.is_deadly() && case.role == Role::Successor);
+        switches.extend(["--probation-ms", if watches { "3000" } else { "200" }]);
+        self.players.push(Player::launch(self.stage, role, program, listen, &switches, &fault)?);
+        Ok(())
+    }
+
+    /// A successor that is welcome, and not ready.
+    fn occupy(&mut self, program: &Program, listen: &str) -> Result<(), Trouble> {
+        let switches = ["--hold-before-ready", "--probation-ms", "200"];
+        let mut player = Player::launch(self.stage, Role::Successor, program, listen, &switches, "")?;
+        player.relay.wait_until_listening(program)?;
+        self.players.push(player);
+        Ok(())
+    }
+
+    /// Which of the players has the fault: of two successors the later one.
+    fn victim(&self) -> usize {
+        if self.case.role == Role::Predecessor { 0 } else { self.players.len() - 1 }
+    }
+
+    /// Waits until the fault was seen to happen. A process that was stopped so that it can wakes up when it is time.
+    fn await_fault(&mut self) -> Result<(), Trouble> {
+        let (victim, last) = (self.victim(), self.players.len() - 1);
+        let waits_for = match self.case.setting {
+            Setting::Abort => Some(("successor.given.Offer", "resume")),
+            Setting::Hung => Some(("successor.given.Committed", "accept")),
+            _ => None,
+        };
+        let mut asleep = waits_for;
+        let case = self.case;
+        let players = &mut self.players;
+        until(&format!("{} to happen", case.fault()), || {
+            let fired = players[victim].fired(&case.point)?.is_some();
+            if let Some((point, event)) = asleep
+                && players[last].fired(point)?.is_some()
+                && players[last].is_stopped()
+                && (players[0].relay.has_told(event) || fired)
+            {
+                asleep = None;
+                players[last].relay.wake_up()?;
+            }
+            // The other one may wait for the first to wake up; then the fault is all there is to see.
+            let ended = players[victim].ended()?;
+            match (case.kind, ended) {
+                _ if !fired && ended.is_some() => {
+                    Err(format!("the fault never happened: {} ended", players[victim].relay).into())
+                }
+                (Kind::Kill, Some(status)) => match status.signal() == Some(Signal::SIGKILL as i32) {
+                    true => Ok(true),
+                    false => Err(format!("killed, but it ended with {status}").into()),
+                },
+                (Kind::Exit, Some(status)) if !status.success() => {
+                    Err(format!("it was to exit, but ended with {status}").into())
+                }
+                (Kind::Exit, Some(_)) => Ok(true),
+                (Kind::Kill | Kind::Exit, None) => Ok(false),
+                (Kind::Stop, _) => Ok(fired && players[victim].is_stopped()),
+                _ => Ok(fired),
+            }
+        })?;
+        if asleep.is_some()
+            && victim != last
+            && self.players[last].fired(asleep.unwrap_or_default().0)?.is_some()
+        {
+            self.players[last].relay.wake_up()?;
+        }
+        Ok(())
+    }
+
+    /// A stopped process wakes up when the other one has decided what to do without it, or has long had the time to.
+    fn await_decision(&mut self) -> Result<(), Trouble> {
+        let began = Instant::now();
+        let victim = self.victim();
+        let others: Vec<usize> = (0..self.players.len()).filter(|place| *place != victim).collect();
+        while began.elapsed() < STOPPED {
+            let mut decided = false;
+            for place in &others {
+                let other = &mut self.players[*place];
+                decided |= other.ended()?.is_some()
+                    || ["resume", "committed", "aborted"].iter().any(|event| other.relay.has_told(event));
+            }
+            if decided && began.elapsed() >= STOPPED_AT_LEAST {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.players[victim].relay.wake_up()
+    }
+
+    /// Waits until it is decided who serves, and everybody has done what follows from that; who it is.
+    fn settle(&mut self) -> Result<Option<usize>, Trouble> {
+        let began = Instant::now();
+        loop {
+            let (survivor, why_not) = self.settled()?;
+            match why_not {
+                None => return Ok(survivor),
+                Some(why) if began.elapsed() >= 2 * PATIENCE => return Err(why.into()),
+                Some(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    fn settled(&mut self) -> Result<(Option<usize>, Option<String>), Trouble> {
+        let mut accepting = Vec::new();
+        let mut unfinished = None;
+        let mut living = 0;
+        for (place, player) in self.players.iter_mut().enumerate() {
+            if player.ended()?.is_some() {
+                continue;
+            }
+            living += 1;
+            player.is_known()?;
+            if player.accepts(self.port) {
+                accepting.push(place);
+            }
+            // A successor that has not committed yet may still win; one that was called off serves what it adopted.
+            let over = ["committed", "aborted", "done", "relieved"];
+            let decided = over.iter().any(|event| player.relay.has_told(event));
+            if player.role == Role::Successor && !decided {
+                // Or it found nobody to take over from, and is the first of a new chain.
+                if !player.is_known()? || player.relay.who.1 > 1 || !player.relay.has_told("ready") {
+                    unfinished = Some(format!("{} is at it still", player.relay));
+                }
+            }
+            if !player.is_alive() {
+                unfinished = Some(format!("{} is stopped", player.relay));
+            }
+        }
+        Ok(match (living, &accepting[..]) {
+            (0, _) => (None, None),
+            (_, [one]) => (Some(*one), unfinished),
+            (_, many) => (None, Some(format!("{} processes accept", many.len()))),
+        })
+    }
+
+    fn dead(&mut self) -> Result<usize, Trouble> {
+        let mut dead = 0;
+        for player in &mut self.players {
+            dead += usize::from(is_dead_of_a_fault(player)?);
+        }
+        Ok(dead)
+    }
+
+    /// How many connections belonged to nobody but a process that died of a fault.
+    fn allowed(&mut self) -> Result<u64, Trouble> {
+        let mut allowed = 0;
+        let all = (CROWD + ASKERS) as u64;
+        for player in &mut self.players {
+            if !is_dead_of_a_fault(player)? {
+                continue;
+            }
+            let fired = player.last_fired()?.ok_or("it died of no fault")?;
+            allowed += match player.role {
+                Role::Predecessor => all.saturating_sub(fired.sent.saturating_sub(fired.back)),
+                _ => fired.adopted,
+            };
+        }
+        Ok(allowed.min(all))
+    }
+
+    /// Nobody answers but processes that run.
+    fn served_by_the_living(&mut self, crowd: &Crowd) -> Result<(), Trouble> {
+        let living: Vec<_> =
+            self.players.iter().filter(|p| p.is_alive()).map(|p| p.relay.who.clone()).collect();
+        match crowd.whos().find(|who| !who.is_some_and(|who| living.contains(who))) {
+            Some(stranger) => Err(format!("served by {stranger:?}, alive are {living:?}").into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The survivor has as many descriptors as its predecessor, or it itself, had before, less what was lost.
+    fn leaks_nothing(&mut self, place: usize, before: usize, lost: usize) -> Result<(), Trouble> {
+        let mut others = 0;
+        for player in &mut self.players {
+            others += usize::from(player.ended()?.is_none());
+        }
+        // Of another language it has others from the start; and with another alive it has a link, and not everything.
+        if others > 1 || (place > 0 && self.case.from != self.case.to) {
+            return Ok(());
+        }
+        let now = self.players[place].descriptors()?;
+        if now + lost > before {
+            return Err(
+                format!("{now} descriptors; {before} before, and {lost} connections were lost").into()
+            );
+        }
+        Ok(())
+    }
+
+    /// One more takes over from whoever serves, with everything alive.
+    fn next_takeover(
+        &mut self,
+        listen: &str,
+        mut crowd: Crowd,
+        mut askers: Vec<Client>,
+    ) -> Result<(), Trouble> {
+        let peer = if self.stage.from.language() == PEER { self.stage.from } else { self.stage.to };
+        let deadline = Instant::now() + PATIENCE;
+        let mut next = loop {
+            // The owner may not have noticed yet that the last one is gone, and say that it is busy.
+            let switches = ["--probation-ms", "200"];
+            let mut next = Player::launch(self.stage, Role::Successor, peer, listen, &switches, "")?;
+            match next.wait_until_ready() {
+                Ok(()) => break next,
+                Err(_) if next.ended()?.is_some() && Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let chain = self.players.iter_mut().any(|player| player.is_alive());
+        if chain && next.relay.who.1 > 1 {
+            next.relay.wait_for("committed")?;
+        }
+        crowd.murmur()?;
+        let lost = crowd.sort_out()?;
+        if lost > 0 {
+            return Err(format!("{lost} connections were lost in the takeover after").into());
+        }
+        newcomers_are_served_by(&next.relay)?;
+        for asker in &mut askers {
+            asker.ask_everything()?;
+            asker.read_all()?;
+        }
+        crowd.leave()?;
+        askers.into_iter().try_for_each(Client::leave)?;
+        for player in &mut self.players {
+            let mut status = None;
+            let who = player.relay.to_string();
+            until(&format!("{who} to end"), || {
+                status = player.ended()?;
+                Ok(status.is_some())
+            })?;
+            // One whose attempt failed says so by 1; nobody crashes.
+            let code = status.and_then(|status| status.code());
+            let died = is_dead_of_a_fault(player)?;
+            if !died && !matches!((player.role, code), (_, Some(0)) | (Role::Successor, Some(1))) {
+                return Err(format!("{who} ended with {status:?}").into());
+            }
+        }
+        if !next.accepts(self.port) {
+            return Err("the last one does not accept".into());
+        }
+        Ok(())
+    }
+}
+
+/// It was killed, or left without a word, as told.
+fn is_dead_of_a_fault(player: &mut Player) -> Result<bool, Trouble> {
+    let told = player.fault.contains("=kill") || player.fault.contains("=exit");
+    Ok(told && player.ended()?.is_some() && player.last_fired()?.is_some())
+}
