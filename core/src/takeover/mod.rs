@@ -16,12 +16,14 @@ mod config;
 mod engine;
 mod event;
 mod explain;
+mod hand;
 mod link;
 mod lobby;
 mod lower;
 #[cfg(test)]
 mod model;
 mod offer;
+mod offering;
 pub(crate) mod path;
 mod predecessor;
 mod rules;

@@ -1,8 +1,8 @@
 //! A connection on offer, in the hands of the successor's application.
 
 use super::Shared;
+use super::hand::Refusal;
 use super::state::State;
-use super::successor::Refusal;
 use crate::connection::Adopted;
 use crate::error::Result;
 use crate::sys::unix;
