@@ -29,6 +29,8 @@ pub enum Event {
     Returned(Box<Frozen>, Returned),
     /// (predecessor) `migrate` takes more.
     Room,
+    /// (worker) The arbiter said ready: accept from here on.
+    Ready,
     /// (successor) We are the owner now.
     Committed {
         /// Our generation: the predecessor's plus one.

@@ -1,6 +1,5 @@
 //! A connection on offer, in the hands of the successor's application.
 
-use super::Shared;
 use super::hand::Refusal;
 use super::state::State;
 use crate::connection::Adopted;
@@ -9,6 +8,7 @@ use crate::sys::unix;
 use crate::wire::Parcel;
 use std::fmt;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 /// A connection that the predecessor has frozen and offers. [`adopt`](Offer::adopt) it once the objects for it are built;
 /// [`refuse`](Offer::refuse) it, or drop it, and it goes back to the predecessor as it was.
@@ -16,12 +16,24 @@ pub struct Offer {
     slot: u32,
     /// `None`: answered.
     connection: Option<Adopted>,
-    inner: Shared,
+    link: u64,
+    holder: Arc<dyn Holder>,
+}
+
+/// Who holds the link that an offer came over, and answers on it.
+pub(super) trait Holder: Send + Sync {
+    /// Takes the connection in `slot`: whether it is ours.
+    fn adopt(&self, link: u64, slot: u32, connection: &Adopted) -> Result<bool>;
+    /// Gives it back.
+    fn refuse(&self, link: u64, slot: u32, connection: &Adopted);
+    /// Tells the predecessor why the application refuses.
+    fn say_why(&self, link: u64, why: &str);
 }
 
 impl Offer {
-    pub(super) fn new(parcel: Parcel, inner: &Shared) -> Offer {
-        Offer { slot: parcel.slot, connection: Some(parcel.connection), inner: inner.clone() }
+    /// `link` tells the links of one holder apart.
+    pub(super) fn new(parcel: Parcel, link: u64, holder: Arc<dyn Holder>) -> Offer {
+        Offer { slot: parcel.slot, connection: Some(parcel.connection), link, holder }
     }
 
     /// What is offered. Look at it, but leave the descriptors alone until it is adopted: the predecessor may take the
@@ -42,20 +54,20 @@ impl Offer {
     /// `Closed` or `Forked`: the offer is gone with the handle.
     pub fn adopt(mut self) -> Result<Option<Adopted>> {
         let Some(connection) = self.connection.take() else { return Ok(None) };
-        let ours = self.inner.adopt(self.slot, &connection)?;
+        let ours = self.holder.adopt(self.link, self.slot, &connection)?;
         Ok(ours.then_some(connection))
     }
 
     /// Gives the connection back; the predecessor goes on with it. `why` is for people: it travels with the refusal. Never blocks; any thread.
     pub fn refuse(self, why: &str) {
-        self.inner.say_why(why);
+        self.holder.say_why(self.link, why);
     }
 }
 
 impl Drop for Offer {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
-            self.inner.refuse(self.slot, connection);
+            self.holder.refuse(self.link, self.slot, connection);
         }
     }
 }

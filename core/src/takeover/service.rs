@@ -2,6 +2,7 @@
 
 use super::actions::{Millis, Standing};
 use super::lobby::Lobby;
+use super::seats::Seats;
 use super::state::{Held, Outside, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::ListenerSpec;
@@ -56,7 +57,9 @@ impl State {
             let now = "the predecessor goes on serving; ask for them with listener(), then call ready again";
             return Err(Error::new(ErrorKind::ListenerUnclaimed, what, now));
         }
+        self.open_lanes();
         self.engine.ready(now);
+        self.seats.ready();
         Ok(())
     }
 
@@ -67,6 +70,7 @@ impl State {
         self.takeover_socket = None;
         self.listeners.clear();
         self.lobby = Lobby::default();
+        self.seats = Seats::default();
         self.events.clear();
         self.deed = None;
     }

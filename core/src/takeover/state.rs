@@ -11,6 +11,7 @@ use super::lobby::Lobby;
 use super::lower::Down;
 use super::offer::Offer;
 use super::path;
+use super::seats::{SEAT, Seats};
 use super::upper::Up;
 use crate::drain::DrainSignals;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::observe::Progress;
 use crate::ownership::SharedDeed;
 use crate::sys::poll::{Epoll, EventFd, TimerFd};
 use crate::sys::unix;
-use crate::wire::message::Message;
+use crate::wire::message::{ListenerItem, Message};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ pub(super) const LOBBY: u64 = 16;
 /// Newcomers may be many while a service is being started again and again.
 const BACKLOG: i32 = 64;
 /// How long to wait where the kernel has no room for descriptors in flight.
-const LATER: Millis = 5;
+pub(super) const LATER: Millis = 5;
 
 /// What is the same for the whole life of a handle; used without the lock.
 #[derive(Debug)]
@@ -53,6 +54,27 @@ pub(super) struct Outside {
 }
 
 impl Outside {
+    pub(super) fn new(path: PathBuf, config: Config) -> Result<Outside> {
+        let system = |error: std::io::Error| Error::system("setting up", &error).now("nothing was changed");
+        let signals = match config.drain_signals.as_slice() {
+            [] => None,
+            signals => Some(DrainSignals::new(signals)?),
+        };
+        let outside = Outside {
+            path,
+            config,
+            epoll: Epoll::new().map_err(system)?,
+            wake: EventFd::new().map_err(system)?,
+            timer: TimerFd::new().map_err(system)?,
+            signals,
+            start: Instant::now(),
+        };
+        outside.watch(Some(outside.wake.as_fd()), WAKE)?;
+        outside.watch(Some(outside.timer.as_fd()), TIMER)?;
+        outside.watch(outside.signals.as_ref().map(AsFd::as_fd), SIGNAL)?;
+        Ok(outside)
+    }
+
     pub(super) fn now(&self) -> Millis {
         self.start.elapsed().as_millis() as Millis
     }
@@ -92,6 +114,18 @@ pub(super) struct Held {
     pub unserved_since: Option<Millis>,
 }
 
+impl Held {
+    /// As it travels.
+    pub(super) fn item(&self) -> ListenerItem {
+        ListenerItem {
+            name: self.name.clone(),
+            address: self.spec.to_string(),
+            backlog: self.spec.backlog_length(),
+            options: self.spec.options_bits(),
+        }
+    }
+}
+
 /// What waits to be handed to the application. The two that come by the thousand are small.
 #[derive(Debug)]
 pub(super) enum Queued {
@@ -110,6 +144,7 @@ pub(super) struct State {
     pub up: Option<Up>,
     pub down: Option<Down>,
     pub lobby: Lobby,
+    pub seats: Seats,
     pub events: VecDeque<Queued>,
     pub generation: u64,
     /// How many connections the application says there are.
@@ -140,6 +175,7 @@ impl State {
             up: None,
             down: None,
             lobby: Lobby::default(),
+            seats: Seats::default(),
             events: VecDeque::new(),
             generation: 1,
             connections: 0,
@@ -159,6 +195,7 @@ impl State {
     /// The application is back: it has carried out what the events it took told it to do.
     pub(super) fn application_is_back(&mut self, now: Millis) {
         if std::mem::take(&mut self.drain_taken) {
+            self.seats.arbiter_has_stopped();
             self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.stopped(context)));
         }
     }
@@ -198,6 +235,7 @@ impl State {
                     self.engine.drain(now);
                 }
             }
+            token if token >= SEAT => self.read_seat(token, out),
             token if token >= LOBBY => self.receive_newcomer(token, out),
             _ => {}
         }
@@ -335,6 +373,7 @@ impl State {
     }
 
     fn tell(&mut self, tell: Tell, out: &Outside) {
+        self.tell_workers(tell, out);
         let event = match tell {
             Tell::Offer(_) => return self.events.push_back(Queued::Offer),
             Tell::Drain { successor } => {
@@ -387,7 +426,7 @@ impl State {
                 }
                 Queued::Offer => match self.up.as_mut().and_then(|up| up.parcels.pop_front()) {
                     Some(parcel) if parcel.memfd().is_none() => {
-                        return Some(Event::Offer(Offer::new(parcel, inner)));
+                        return Some(Event::Offer(Offer::new(parcel, UP, inner.clone())));
                     }
                     // Its bytes did not come: it is of no use here.
                     Some(parcel) => self.refuse(parcel.slot, &parcel.connection),
@@ -399,10 +438,10 @@ impl State {
 
     /// Sends what is queued. Whether the engine has something to do because of it.
     fn flush(&mut self, out: &Outside, now: Millis) -> bool {
-        let mut more = false;
+        let mut more = self.flush_seats(out, now);
         if let Some(up) = self.up.as_mut().filter(|up| up.link.has_queued()) {
             match flush_link(&mut up.link, UP, out) {
-                Ok(Flushed::Later) => self.retry_at = Some(now + LATER),
+                Ok(Flushed::Later) => self.retry(now),
                 Ok(_) => {}
                 Err(error) => {
                     up.link.outbox.clear();
@@ -413,7 +452,7 @@ impl State {
         }
         if let Some(down) = self.down.as_mut().filter(|down| down.link.has_queued()) {
             match flush_link(&mut down.link, DOWN, out) {
-                Ok(Flushed::Later) => self.retry_at = Some(now + LATER),
+                Ok(Flushed::Later) => self.retry(now),
                 Ok(Flushed::BadDescriptor) => {
                     if let Some(batch) = down.link.bad.take() {
                         self.withdraw(&batch, now);
@@ -429,6 +468,11 @@ impl State {
             }
         }
         more
+    }
+
+    /// The kernel has no room now: flush again a little later.
+    pub(super) fn retry(&mut self, now: Millis) {
+        self.retry_at = Some(now + LATER);
     }
 
     /// Rule 11: whoever holds a listener accepts from it when its queue stays unserved.
@@ -487,7 +531,7 @@ impl State {
 }
 
 /// Sends what is queued on `link`, and waits for room where there is none.
-fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
+pub(super) fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
     let waited = link.waits_for_room;
     let flushed = link.flush();
     link.waits_for_room = matches!(flushed, Ok(Flushed::Full));
