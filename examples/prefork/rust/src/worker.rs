@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::id;
 use std::time::Duration;
-use zdt::{Event, Frozen, NotMigrated, Offer, Worker};
+use zdt::{Event, Frozen, NotMigrated, Offer, Returned, Worker};
 
 const LISTENER: Token = Token(0);
 const EVENTS: Token = Token(1);
@@ -91,7 +91,7 @@ impl Server {
                 }
                 Event::Room => self.migrate()?,
                 Event::Settled(id) => drop(self.live.remove(&(id as usize))), // closes our copy, no shutdown
-                Event::Returned(frozen, _) => self.thaw(frozen.id as usize)?,
+                Event::Returned(frozen, why) => self.thaw(frozen.id as usize, why)?,
                 Event::Done { .. } | Event::Relieved | Event::Aborted { .. } => {
                     self.stop_accepting()?;
                     self.migrating = false;
@@ -198,14 +198,14 @@ impl Server {
         Ok(())
     }
 
-    /// It is ours as it was. While there is somebody to migrate to, it is offered again.
-    fn thaw(&mut self, number: usize) -> Result<(), Trouble> {
+    /// It is ours as it was. Where a worker over there died, another may take it.
+    fn thaw(&mut self, number: usize, why: Returned) -> Result<(), Trouble> {
         if let Some(live) = self.live.get_mut(&number) {
             live.frozen = false;
             let both = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut live.socket, Token(number), both)?;
         }
-        self.migrate()
+        if why == Returned::TakenBack { self.migrate() } else { Ok(()) }
     }
 }
 
