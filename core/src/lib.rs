@@ -35,4 +35,4 @@ pub use fds::{recv_fds, send_fds};
 pub use listener::{ListenerSpec, is_unserved, queue_length};
 pub use observe::Progress;
 pub use reuseport::bind;
-pub use takeover::{Config, Event, NotMigrated, Offer, OnMismatch, Peer, Reads, Returned, Takeover};
+pub use takeover::{Config, Event, NotMigrated, Offer, OnMismatch, Peer, Reads, Returned, Takeover, Worker};

@@ -206,6 +206,9 @@ fn name(message: &Message) -> &'static str {
         Message::Offer(_) => "OFFER",
         Message::Answer => "ANSWER",
         Message::Note(_) => "NOTE",
+        Message::Lane(_) => "LANE",
+        Message::Order(_) => "ORDER",
+        Message::Report(_) => "REPORT",
     }
 }
 

@@ -55,7 +55,6 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 /// Two sockets connected to each other.
-#[cfg(any(test, fuzzing))]
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds: [i32; 2] = [-1; 2];
     // SAFETY: the kernel writes two descriptors.

@@ -41,6 +41,10 @@ pub(crate) struct Service {
     pub ready: bool,
     /// The application is to accept.
     pub accepting: bool,
+    /// We drain, and a worker of ours has not said that it stopped accepting.
+    pub workers_accept: bool,
+    /// We drain, and a worker of ours may still migrate, or finish, connections.
+    pub workers_migrate: bool,
 }
 
 /// Which link.

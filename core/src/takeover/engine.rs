@@ -67,7 +67,16 @@ impl Engine {
         rules: Rules,
     ) -> Engine {
         let holds = standing == Standing::Owner;
-        let service = Service { me, epoch, standing, holds, ready: false, accepting: false };
+        let service = Service {
+            me,
+            epoch,
+            standing,
+            holds,
+            ready: false,
+            accepting: false,
+            workers_accept: false,
+            workers_migrate: false,
+        };
         Engine {
             service,
             up,
@@ -130,7 +139,7 @@ impl Engine {
         let mut context = context!(self, now);
         if let Some(down) = &mut self.down {
             down.migrated_all(&mut context);
-        } else if self.alone {
+        } else if self.alone && !self.service.workers_migrate {
             self.finish(0);
         }
     }
@@ -241,7 +250,8 @@ impl Engine {
             if down.over() {
                 self.down = None;
                 // Whoever drained before this successor came, and was done, waits for no other.
-                if self.alone_complete && self.service.standing == Standing::Owner {
+                let complete = self.alone_complete && !self.service.workers_migrate;
+                if complete && self.service.standing == Standing::Owner {
                     self.finish(0);
                 }
                 return Step::Moved;

@@ -34,6 +34,8 @@ pub enum Event {
     Returned(Box<Frozen>, Returned),
     /// (predecessor) `migrate` takes more.
     Room,
+    /// (worker) The arbiter said ready: accept from here on.
+    Ready,
     /// (successor) We are the owner now.
     Committed {
         /// Our generation: the predecessor's plus one.
@@ -74,6 +76,7 @@ impl Event {
             Event::Returned(_, Returned::Refused) => (Role::Predecessor, "Refused"),
             Event::Returned(_, Returned::TakenBack) => (Role::Predecessor, "TakenBack"),
             Event::Room => (Role::Predecessor, "Room"),
+            Event::Ready => (Role::Owner, "Ready"),
             Event::Committed { .. } => (Role::Successor, "Committed"),
             Event::Resume { .. } => (Role::Predecessor, "Resume"),
             Event::Accept { .. } => (Role::Predecessor, "Accept"),

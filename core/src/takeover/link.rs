@@ -72,9 +72,14 @@ impl Link {
     pub(super) fn new(socket: OwnedFd, role: Role) -> Link {
         // Four full messages should fit; where the system allows less, a full queue only costs a wait.
         let _ = unix::set_send_buffer(socket.as_fd(), 8 * MAX_PAYLOAD);
+        Link { socket: Some(socket), buffer: vec![0; MAX_PAYLOAD].into(), ..Link::closed(role) }
+    }
+
+    /// One on which nothing can be sent or received.
+    pub(super) fn closed(role: Role) -> Link {
         Link {
             role,
-            socket: Some(socket),
+            socket: None,
             sent: 0,
             received: 0,
             reset_seen: false,
@@ -82,7 +87,7 @@ impl Link {
             waits_for_room: false,
             outbox: VecDeque::new(),
             bad: None,
-            buffer: vec![0; MAX_PAYLOAD].into(),
+            buffer: Bytes::default(),
             bytes: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{self, Role};
 use crate::listener::ListenerSpec;
 use crate::wire::limits::{MAX_NAME, MAX_RETIRED};
+use crate::wire::message::ListenerItem;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A listener and what we know of it. The application has a descriptor of its own for the same socket.
@@ -35,6 +36,16 @@ pub(super) struct Listeners {
 impl Held {
     fn new(name: &str, spec: ListenerSpec, fd: OwnedFd) -> Held {
         Held { name: name.into(), spec, fd, retired: false, others_options: false, unserved_since: None }
+    }
+
+    /// As it travels.
+    pub(super) fn item(&self) -> ListenerItem {
+        ListenerItem {
+            name: self.name.clone(),
+            address: self.spec.to_string(),
+            backlog: self.spec.backlog_length(),
+            options: self.spec.options_bits(),
+        }
     }
 
     fn copy(&self) -> Result<OwnedFd> {

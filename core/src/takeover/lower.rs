@@ -3,19 +3,21 @@
 use super::NotMigrated;
 use super::actions::Millis;
 use super::batch::{Batch, memfd_for};
-use super::config::Reads;
+use super::config::{Config, Reads};
 use super::event::Peer;
 use super::link::{Arrival, Link, Outgoing};
 use super::lobby::refusal;
-use super::predecessor::{FromSuccessor, NoOffer};
+use super::offering::NoOffer;
+use super::predecessor::FromSuccessor;
 use super::state::{Outside, State};
 use crate::connection::{Frozen, Kept};
 use crate::error::{Error, ErrorKind};
+use crate::observe::Progress;
 use crate::ownership::SharedLedger;
 use crate::sys::process;
 use crate::wire::check;
 use crate::wire::limits::{MAX_ADDRESS, MAX_DESCRIPTORS, WINDOW_CONNECTIONS, WINDOW_MESSAGES};
-use crate::wire::message::{Draining, ListenerItem, Listeners, Message, Note, Welcome};
+use crate::wire::message::{Draining, Listeners, Message, Note, Welcome};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
@@ -40,6 +42,8 @@ pub(super) struct Down {
     unsettled: VecDeque<(u32, u32, u32)>,
     /// The application was told Full.
     pub wants_room: bool,
+    /// It has opened lanes to our workers.
+    pub has_lanes: bool,
     pub note: Option<Note>,
 }
 
@@ -64,6 +68,7 @@ impl Down {
             batch: Batch::default(),
             unsettled: VecDeque::new(),
             wants_room: false,
+            has_lanes: false,
             note: None,
         }
     }
@@ -125,6 +130,78 @@ impl Down {
         self.batch = Batch::default();
     }
 
+    /// Puts one more connection into the batch, where limits and window allow it. `open`: how many are on offer;
+    /// `take_slot` writes OFFERED.
+    pub(super) fn offer(
+        &mut self,
+        connection: Frozen,
+        open: usize,
+        config: &Config,
+        take_slot: impl FnOnce(&SharedLedger) -> Result<u32, NoOffer>,
+    ) -> Result<(), NotMigrated> {
+        if let Err(error) = check(&connection, config.max_state, config.max_bytes) {
+            return Err(NotMigrated::Failed(Box::new(connection), error));
+        }
+        if !self.reads(&connection) {
+            let (version, protocol) = (connection.state_version, connection.protocol.clone());
+            let what = format!("the successor does not read state version {version} of {protocol}");
+            return Err(NotMigrated::no(connection, ErrorKind::NotReadable, what));
+        }
+        let descriptors = connection.descriptors() as u64;
+        if descriptors > self.room {
+            let what = format!("the successor has room for {} descriptors", self.room);
+            return Err(NotMigrated::no(connection, ErrorKind::DescriptorLimit, what));
+        }
+        if !self.batch.fits(&connection) {
+            self.seal_batch();
+        }
+        let window_full =
+            open >= WINDOW_CONNECTIONS || (!self.has_batch() && self.unsettled.len() >= WINDOW_MESSAGES);
+        if window_full {
+            self.wants_room = true;
+            return Err(NotMigrated::Full(Box::new(connection)));
+        }
+        let memfd = match memfd_for(&connection) {
+            Ok(memfd) => memfd,
+            Err(error) => return Err(NotMigrated::Failed(Box::new(connection), error)),
+        };
+        match take_slot(&self.ledger) {
+            Ok(slot) => {
+                self.batch.push(slot, &connection, memfd);
+                self.room -= descriptors;
+                self.lend(slot, connection);
+                Ok(())
+            }
+            // Broken: the other side wrote where it must not, and is given up.
+            Err(NoOffer::NotDraining | NoOffer::Broken) => {
+                let now = "the connection is still yours: Resume follows";
+                let error = Error::new(ErrorKind::WrongState, "the attempt is being called off", now);
+                Err(NotMigrated::Failed(Box::new(connection), error))
+            }
+            Err(NoOffer::SlotsUsedUp) => {
+                let what = format!("{SLOTS} connections were offered");
+                Err(NotMigrated::no(connection, ErrorKind::WrongState, what))
+            }
+        }
+    }
+
+    /// The successor uses the connection in `slot`: its id.
+    pub(super) fn settled(&mut self, slot: u32, progress: &mut Progress) -> Option<u64> {
+        self.decided(slot, |lent| {
+            let connection = lent.get()?;
+            progress.count(connection);
+            Some(connection.id)
+        })
+    }
+
+    /// The connection in `slot` is the application's again.
+    pub(super) fn returned(&mut self, slot: u32, progress: &mut Progress) -> Option<Box<Frozen>> {
+        let connection = self.decided(slot, |lent| lent.take().map(Box::new))?;
+        self.room += connection.descriptors() as u64;
+        progress.returned += 1;
+        Some(connection)
+    }
+
     fn reads(&self, connection: &Frozen) -> bool {
         self.reads.is_empty()
             || self.reads.iter().any(|reads| {
@@ -151,6 +228,10 @@ impl State {
                 (!due || self.listeners.stay(&ready.retired)).then_some(FromSuccessor::Ready)
             }
             Ok(Arrival::Message(Message::Answer, _)) => Some(FromSuccessor::Answer),
+            Ok(Arrival::Message(Message::Lane(lane), fds)) if fds.len() == 1 => {
+                self.seat_lane(lane, fds);
+                return true;
+            }
             Ok(Arrival::Message(Message::Note(note), _)) => {
                 // Why a connection was refused is no word of parting.
                 if note.number != ErrorKind::Refused.number() as u32 {
@@ -192,6 +273,7 @@ impl State {
             pid: std::process::id(),
             program: out.config.program.clone(),
             runtime: out.config.runtime.clone(),
+            workers: self.seats.count(),
         };
         down.link.queue(Message::Welcome(welcome), vec![pidfd, ledger]);
     }
@@ -228,12 +310,7 @@ impl State {
             fds.push(held.fd.as_fd().try_clone_to_owned()?);
             bytes += held.name.len() + MAX_ADDRESS;
             remaining -= 1;
-            items.push(ListenerItem {
-                name: held.name.clone(),
-                address: held.spec.to_string(),
-                backlog: held.spec.backlog_length(),
-                options: held.spec.options_bits(),
-            });
+            items.push(held.item());
         }
         down.link.queue(Message::Listeners(Listeners { items, remaining }), fds);
         Ok(())
@@ -251,92 +328,35 @@ impl State {
 
     /// Offers one more connection.
     pub(super) fn offer(&mut self, connection: Frozen, out: &Outside) -> Result<(), NotMigrated> {
-        let failed = |connection: Frozen, kind: ErrorKind, what: String, now: &str| {
-            Err(NotMigrated::Failed(Box::new(connection), Error::new(kind, what, now)))
-        };
-        const DRAIN_IT: &str = "the connection is still yours: drain it here";
         let draining = self.engine.down.as_ref().is_some_and(|down| down.takes_offers());
         let (true, Some(down)) = (draining, &mut self.down) else {
-            let what = "connections are offered from Drain on, while there is a successor".into();
-            return failed(connection, ErrorKind::WrongState, what, DRAIN_IT);
+            let what = "connections are offered from Drain on, while there is a successor";
+            return Err(NotMigrated::no(connection, ErrorKind::WrongState, what));
         };
-        if let Err(error) = check(&connection, out.config.max_state, out.config.max_bytes) {
-            return Err(NotMigrated::Failed(Box::new(connection), error));
-        }
-        if !down.reads(&connection) {
-            let what = format!(
-                "the successor does not read state version {} of {}",
-                connection.state_version, connection.protocol
-            );
-            return failed(connection, ErrorKind::NotReadable, what, DRAIN_IT);
-        }
-        let descriptors = connection.descriptors() as u64;
-        if descriptors > down.room {
-            let what = format!("the successor has room for {} descriptors", down.room);
-            return failed(connection, ErrorKind::DescriptorLimit, what, DRAIN_IT);
-        }
-        let open = self.engine.down.as_ref().map_or(0, |down| down.open());
-        if !down.batch.fits(&connection) {
-            down.seal_batch();
-        }
-        let window_full =
-            open >= WINDOW_CONNECTIONS || (!down.has_batch() && down.unsettled.len() >= WINDOW_MESSAGES);
-        if window_full {
+        if self.engine.service.workers_accept {
+            // Nothing is offered on this link before DRAINING, which waits for them.
             down.wants_room = true;
             return Err(NotMigrated::Full(Box::new(connection)));
         }
-        let memfd = match memfd_for(&connection) {
-            Ok(memfd) => memfd,
-            Err(error) => return Err(NotMigrated::Failed(Box::new(connection), error)),
-        };
-        let ledger = &down.ledger;
-        let slot = self.engine.with(self.clock, |_, down, context| match down {
-            Some(down) => down.offer(ledger, context),
-            None => Err(NoOffer::NotDraining),
-        });
-        match slot {
-            Ok(slot) => {
-                down.batch.push(slot, &connection, memfd);
-                down.room -= descriptors;
-                down.lend(slot, connection);
-                self.progress.offered += 1;
-                Ok(())
-            }
-            Err(NoOffer::NotDraining) => {
-                let what = "the attempt is being called off".into();
-                failed(
-                    connection,
-                    ErrorKind::WrongState,
-                    what,
-                    "the connection is still yours: Resume follows",
-                )
-            }
-            Err(NoOffer::SlotsUsedUp) => failed(
-                connection,
-                ErrorKind::WrongState,
-                format!("{SLOTS} connections were offered"),
-                DRAIN_IT,
-            ),
-        }
+        let open = self.engine.down.as_ref().map_or(0, |down| down.open());
+        down.offer(connection, open, &out.config, |ledger| {
+            self.engine.with(self.clock, |_, down, context| match down {
+                Some(down) => down.offer(ledger, context),
+                None => Err(NoOffer::NotDraining),
+            })
+        })?;
+        self.progress.offered += 1;
+        Ok(())
     }
 
     /// The successor uses the connection in `slot`.
     pub(super) fn settled(&mut self, slot: u32) -> Option<u64> {
-        let progress = &mut self.progress;
-        self.down.as_mut()?.decided(slot, |lent| {
-            let connection = lent.get()?;
-            progress.count(connection);
-            Some(connection.id)
-        })
+        self.down.as_mut()?.settled(slot, &mut self.progress)
     }
 
     /// The connection in `slot` is the application's again.
     pub(super) fn returned(&mut self, slot: u32) -> Option<Box<Frozen>> {
-        let down = self.down.as_mut()?;
-        let connection = down.decided(slot, |lent| lent.take().map(Box::new))?;
-        down.room += connection.descriptors() as u64;
-        self.progress.returned += 1;
-        Some(connection)
+        self.down.as_mut()?.returned(slot, &mut self.progress)
     }
 
     /// A descriptor of `batch` turned out to be closed: the whole batch goes back to the application.

@@ -18,6 +18,7 @@ mod event;
 mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod hand;
 mod leftovers;
 mod link;
 mod listeners;
@@ -26,33 +27,36 @@ mod lower;
 #[cfg(any(test, fuzzing))]
 mod model;
 mod offer;
+mod offering;
 pub(crate) mod path;
 mod predecessor;
 mod rules;
+mod seats;
 mod service;
 mod state;
 mod successor;
 #[cfg(test)]
 mod tests;
 mod upper;
+mod worker;
 
 use config::LONGEST;
 pub use config::{Config, OnMismatch, Reads};
 pub use event::{Event, Peer, Returned};
+use offer::Holder;
 pub use offer::Offer;
+pub use worker::Worker;
 
 use crate::connection::{Adopted, Frozen};
-use crate::drain::DrainSignals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{self, Role};
 use crate::listener::ListenerSpec;
 use crate::observe::Progress;
 use crate::ownership::SharedDeed;
-use crate::sys::poll::{Epoll, EventFd, TimerFd};
 use crate::sys::process::ForkMark;
 use engine::Engine;
 use rules::Rules;
-use state::{Outside, SIGNAL, State, TIMER, UP, WAKE};
+use state::{Outside, State, UP};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -80,6 +84,13 @@ pub enum NotMigrated {
     Full(Box<Frozen>),
     /// It cannot be offered: drain it here, or (if the attempt was called off) thaw it.
     Failed(Box<Frozen>, Error),
+}
+
+impl NotMigrated {
+    fn no(connection: Frozen, kind: ErrorKind, what: impl Into<String>) -> NotMigrated {
+        let error = Error::new(kind, what, "the connection is still yours: drain it here");
+        NotMigrated::Failed(Box::new(connection), error)
+    }
 }
 
 struct Inner {
@@ -257,9 +268,24 @@ impl Takeover {
                 return Err(Error::new(ErrorKind::WrongState, what, "wait for Drain; nothing was changed"));
             }
             fault::point(Role::Predecessor, "before-call", "migrated_all");
+            state.seats.arbiter_is_done();
             state.engine.migrated_all(out.now());
             Ok(())
         })?
+    }
+
+    /// A seat for a worker of ours, which [`Worker::join`] takes: in a child that was forked, or in a program that was
+    /// started with the descriptor. One descriptor, one worker; close it here once the worker has its own.
+    ///
+    /// Seat the workers before [`ready`](Takeover::ready): from then on a predecessor's workers migrate to them, and
+    /// never through this process. A worker that died is replaced by seating another. `worker` is a number of the
+    /// application's choice, for the other side's messages. Never blocks; any thread.
+    ///
+    /// # Errors
+    /// `WrongState`: we drain, and a new worker would have nothing to do. `InvalidArgument`: more than 250 listeners.
+    /// `System`: out of descriptors. `Closed`, `Forked`. The other workers are as they were.
+    pub fn seat(&self, worker: u32) -> Result<OwnedFd> {
+        self.inner.change(|state, out| state.seat(worker, out))?
     }
 
     /// Asks this process to drain, as a signal would: [`Event::Drain`] without a successor follows, unless one is at it.
@@ -300,22 +326,7 @@ impl fmt::Debug for Takeover {
 impl Inner {
     fn new(path: PathBuf, config: Config) -> Result<Inner> {
         let system = |error: std::io::Error| Error::system("setting up", &error).now("nothing was changed");
-        let signals = match config.drain_signals.as_slice() {
-            [] => None,
-            signals => Some(DrainSignals::new(signals)?),
-        };
-        let outside = Outside {
-            path,
-            config,
-            epoll: Epoll::new().map_err(system)?,
-            wake: EventFd::new().map_err(system)?,
-            timer: TimerFd::new().map_err(system)?,
-            signals,
-            start: Instant::now(),
-        };
-        outside.watch(Some(outside.wake.as_fd()), WAKE)?;
-        outside.watch(Some(outside.timer.as_fd()), TIMER)?;
-        outside.watch(outside.signals.as_ref().map(AsFd::as_fd), SIGNAL)?;
+        let outside = Outside::new(path, config)?;
         let engine = Engine::first(outside.durations(), Rules::default());
         Ok(Inner {
             mark: ForkMark::new().map_err(system)?,
@@ -448,28 +459,6 @@ impl Inner {
         }
     }
 
-    fn adopt(&self, slot: u32, connection: &Adopted) -> Result<bool> {
-        let mut state = self.lock()?;
-        let ours = state.adopt(slot, connection);
-        state.set_wake(&self.outside);
-        Ok(ours)
-    }
-
-    fn refuse(&self, slot: u32, connection: &Adopted) {
-        // A handle that is closed has answered every offer; a forked one has no say.
-        if let Ok(mut state) = self.lock() {
-            state.refuse(slot, connection);
-            state.set_wake(&self.outside);
-        }
-    }
-
-    /// Tells the predecessor why the application refuses.
-    fn say_why(&self, why: &str) {
-        if let Ok(mut state) = self.lock() {
-            state.say_why(why);
-        }
-    }
-
     /// The state, unless the handle is of no more use.
     fn lock(&self) -> Result<MutexGuard<'_, State>> {
         if self.mark.forked() {
@@ -518,6 +507,29 @@ impl Inner {
         state.forget();
         // Whoever waits in next_event finds the handle closed.
         let _ = self.outside.wake.signal();
+    }
+}
+
+impl Holder for Inner {
+    fn adopt(&self, _: u64, slot: u32, connection: &Adopted) -> Result<bool> {
+        let mut state = self.lock()?;
+        let ours = state.adopt(slot, connection);
+        state.set_wake(&self.outside);
+        Ok(ours)
+    }
+
+    fn refuse(&self, _: u64, slot: u32, connection: &Adopted) {
+        // A handle that is closed has answered every offer; a forked one has no say.
+        if let Ok(mut state) = self.lock() {
+            state.refuse(slot, connection);
+            state.set_wake(&self.outside);
+        }
+    }
+
+    fn say_why(&self, _: u64, why: &str) {
+        if let Ok(mut state) = self.lock() {
+            state.say_why(why);
+        }
     }
 }
 

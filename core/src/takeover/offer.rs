@@ -1,8 +1,7 @@
 //! A connection on offer, in the hands of the successor's application.
 
-use super::Shared;
+use super::hand::Refusal;
 use super::state::State;
-use super::successor::Refusal;
 use crate::connection::{Adopted, Kept};
 use crate::error::Result;
 use crate::fault::{self, Role};
@@ -10,6 +9,7 @@ use crate::sys::unix;
 use crate::wire::Parcel;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// A connection that the predecessor has frozen and offers. [`adopt`](Offer::adopt) it once the objects for it are built;
 /// [`refuse`](Offer::refuse) it, or drop it, and it goes back to the predecessor as it was.
@@ -17,12 +17,24 @@ pub struct Offer {
     slot: u32,
     /// Nothing: answered.
     connection: Kept<OwnedFd>,
-    inner: Shared,
+    link: u64,
+    holder: Arc<dyn Holder>,
+}
+
+/// Who holds the link that an offer came over, and answers on it.
+pub(super) trait Holder: Send + Sync {
+    /// Takes the connection in `slot`: whether it is ours.
+    fn adopt(&self, link: u64, slot: u32, connection: &Adopted) -> Result<bool>;
+    /// Gives it back.
+    fn refuse(&self, link: u64, slot: u32, connection: &Adopted);
+    /// Tells the predecessor why the application refuses.
+    fn say_why(&self, link: u64, why: &str);
 }
 
 impl Offer {
-    pub(super) fn new(parcel: Parcel, inner: &Shared) -> Offer {
-        Offer { slot: parcel.slot, connection: parcel.connection, inner: inner.clone() }
+    /// `link` tells the links of one holder apart.
+    pub(super) fn new(parcel: Parcel, link: u64, holder: Arc<dyn Holder>) -> Offer {
+        Offer { slot: parcel.slot, connection: parcel.connection, link, holder }
     }
 
     /// What is offered. Look at it, but leave the descriptors alone until it is adopted: the predecessor may take the
@@ -46,21 +58,21 @@ impl Offer {
         let mut kept = std::mem::replace(&mut self.connection, Kept::nothing());
         let Some(connection) = kept.get() else { return Ok(None) };
         fault::point(Role::Successor, "before-call", "adopt");
-        let ours = self.inner.adopt(self.slot, connection)?;
+        let ours = self.holder.adopt(self.link, self.slot, connection)?;
         fault::point(Role::Successor, "after-call", "adopt");
         Ok(if ours { kept.take() } else { None })
     }
 
     /// Gives the connection back; the predecessor goes on with it. `why` is for people: it travels with the refusal. Never blocks; any thread.
     pub fn refuse(self, why: &str) {
-        self.inner.say_why(why);
+        self.holder.say_why(self.link, why);
     }
 }
 
 impl Drop for Offer {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.get() {
-            self.inner.refuse(self.slot, connection);
+            self.holder.refuse(self.link, self.slot, connection);
         }
     }
 }

@@ -2,8 +2,9 @@
 //! until the attempt is off and everything has returned.
 
 use super::actions::{Action, Cause, Context, Say, Side, Standing, Tell, Timer, Timers};
+use super::offering::{NoOffer, Offering};
 use super::rules::Rule;
-use crate::ownership::{self, DeedWord, Ledger, Resume, Word};
+use crate::ownership::{self, DeedWord, Ledger, Resume};
 
 /// What a successor says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,23 +33,12 @@ enum Phase {
     Over,
 }
 
-/// Why a connection cannot be offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoOffer {
-    /// Nobody is there to offer to, or no longer.
-    NotDraining,
-    /// Every word of the ledger was used.
-    SlotsUsedUp,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Predecessor {
     successor: u32,
     phase: Phase,
     pub(crate) timers: Timers,
-    /// Slots that are OFFERED as far as we know, in the order of offering.
-    open: Vec<u32>,
-    next_slot: u32,
+    offering: Offering,
     link: bool,
     dead: bool,
     /// It drained before this successor came: there is nothing to resume.
@@ -81,8 +71,7 @@ impl Predecessor {
             successor,
             phase: Phase::Handshake,
             timers,
-            open: Vec::new(),
-            next_slot: 0,
+            offering: Offering::default(),
             link: true,
             dead: false,
             alone,
@@ -116,7 +105,7 @@ impl Predecessor {
 
     /// How many connections are on offer and neither settled nor returned.
     pub(crate) fn open(&self) -> usize {
-        self.open.len()
+        self.offering.open()
     }
 
     /// Whether connections can be offered at this moment.
@@ -130,12 +119,12 @@ impl Predecessor {
 
     /// Nothing is left for this machine to do.
     pub(crate) fn over(&self) -> bool {
-        self.phase == Phase::Over && self.open.is_empty() && self.aborting.is_none()
+        self.phase == Phase::Over && self.offering.is_empty() && self.aborting.is_none()
     }
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn next_swaps(&self) -> bool {
-        self.aborting.is_some() || self.resuming || (self.taking_back && !self.open.is_empty())
+        self.aborting.is_some() || self.resuming || (self.taking_back && !self.offering.is_empty())
     }
 
     /// The successor said something.
@@ -169,7 +158,8 @@ impl Predecessor {
 
     /// The application has stopped accepting: say so. From here the deed may change hands.
     pub(crate) fn stopped(&mut self, context: &mut Context<'_>) {
-        if self.phase != Phase::Stopping || self.aborting.is_some() {
+        // While a worker of ours accepts we have not stopped; this is called again when the last one has.
+        if self.phase != Phase::Stopping || self.aborting.is_some() || context.service.workers_accept {
             return;
         }
         self.phase = Phase::Doubt;
@@ -185,32 +175,17 @@ impl Predecessor {
         if !self.takes_offers() || self.aborting.is_some() || self.phase < Phase::Doubt {
             return Err(NoOffer::NotDraining);
         }
-        if !context.rules.hold(Rule::SlotOnce) && self.next_slot > 0 {
-            let slot = self.next_slot - 1;
-            if ledger.swap(slot, Word::Returned, Word::Offered).is_ok() {
-                self.open.push(slot);
-                return Ok(slot);
-            }
-        }
-        let slot = self.next_slot;
-        if slot >= ledger.slots() {
-            return Err(NoOffer::SlotsUsedUp);
-        }
-        self.next_slot += 1;
-        if ledger.swap(slot, Word::Free, Word::Offered).is_err() {
-            // Only the other side can have written there before us.
+        let offered = self.offering.offer(ledger, context.rules);
+        if offered == Err(NoOffer::Broken) {
             self.broke(context);
-            return Err(NoOffer::NotDraining);
         }
-        self.open.push(slot);
-        Ok(slot)
+        offered
     }
 
     /// The offer in `slot` cannot be sent: take it back, alone.
     pub(crate) fn withdraw(&mut self, slot: u32, ledger: &impl Ledger, context: &mut Context<'_>) {
-        if let Some(place) = self.open.iter().position(|open| *open == slot) {
-            self.take_back(place, ledger, context);
-        }
+        let told = self.offering.withdraw(slot, ledger, context.rules);
+        told.into_iter().for_each(|tell| context.tell(tell));
     }
 
     /// The application has nothing more to offer.
@@ -271,10 +246,10 @@ impl Predecessor {
             Timer::Drain if self.phase == Phase::Handed => {
                 self.expired = true;
                 self.complete = true;
-                self.left = self.open.len() as u64;
+                self.left = self.offering.open() as u64;
                 self.taking_back = context.rules.hold(Rule::NoOfferLeftBehind);
                 if !self.taking_back {
-                    self.open.clear();
+                    self.offering.forget();
                 }
             }
             Timer::Drain => {
@@ -324,9 +299,9 @@ impl Predecessor {
         self.phase = Phase::Over;
         self.taking_back = true;
         if !context.rules.hold(Rule::NoOfferLeftBehind) {
-            self.open.clear();
+            self.offering.forget();
         }
-        if self.open.is_empty() && self.link {
+        if self.offering.is_empty() && self.link {
             self.link = false;
             context.act(Action::Close(Side::Down));
         }
@@ -346,7 +321,7 @@ impl Predecessor {
         } else if self.scanning {
             self.scanning = false;
             self.scan(deed, ledger, context);
-        } else if self.taking_back && !self.open.is_empty() {
+        } else if self.taking_back && !self.offering.is_empty() {
             self.step_take_back(ledger, context);
         } else if self.taking_back {
             self.taking_back = false;
@@ -439,42 +414,22 @@ impl Predecessor {
         {
             self.relieve(context);
         }
-        self.open.retain(|slot| match ledger.read(*slot) {
-            Word::Adopted => {
-                context.tell(Tell::Settled(*slot));
-                false
-            }
-            Word::Refused => {
-                context.tell(Tell::Refused(*slot));
-                false
-            }
-            _ => true,
-        });
+        self.offering.scan(ledger, |tell| context.tell(tell));
     }
 
     fn step_take_back(&mut self, ledger: &impl Ledger, context: &mut Context<'_>) {
-        // From the end: it costs nothing, and the successor adopts from the front.
-        self.take_back(self.open.len() - 1, ledger, context);
-        if self.leaving && self.open.is_empty() && self.link {
+        let told = self.offering.take_back_last(ledger, context.rules);
+        told.into_iter().for_each(|tell| context.tell(tell));
+        if self.leaving && self.offering.is_empty() && self.link {
             self.link = false;
             context.act(Action::Close(Side::Down));
         }
     }
 
-    fn take_back(&mut self, place: usize, ledger: &impl Ledger, context: &mut Context<'_>) {
-        let slot = self.open.remove(place);
-        let swapped = ledger.swap(slot, Word::Offered, Word::Returned);
-        context.tell(match swapped {
-            Err(Word::Adopted) if !context.rules.hold(Rule::TakeBackBySwap) => Tell::TakenBack(slot),
-            Err(Word::Adopted) => Tell::Settled(slot),
-            Err(Word::Refused) => Tell::Refused(slot),
-            _ => Tell::TakenBack(slot),
-        });
-    }
-
     /// Once everything is decided the successor is watched for a while longer, then we are done.
     fn step_done(&mut self, context: &mut Context<'_>) -> bool {
-        if !self.complete || !self.open.is_empty() || self.told_done {
+        let workers_are_at_it = context.service.workers_migrate && !self.expired;
+        if !self.complete || !self.offering.is_empty() || self.told_done || workers_are_at_it {
             return false;
         }
         let done = match context.service.standing {

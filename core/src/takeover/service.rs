@@ -2,6 +2,7 @@
 
 use super::actions::{Millis, Standing};
 use super::lobby::Lobby;
+use super::seats::Seats;
 use super::state::{Outside, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{self, Role};
@@ -28,7 +29,9 @@ impl State {
         if self.up.is_some() {
             fault::point(Role::Successor, "before-call", "ready");
         }
+        self.open_lanes();
         self.engine.ready(now);
+        self.seats.ready();
         Ok(())
     }
 
@@ -39,6 +42,7 @@ impl State {
         self.takeover_socket = None;
         self.listeners.clear();
         self.lobby = Lobby::default();
+        self.seats = Seats::default();
         self.events.clear();
         self.deed = None;
     }

@@ -12,6 +12,7 @@ use super::lobby::Lobby;
 use super::lower::Down;
 use super::offer::Offer;
 use super::path;
+use super::seats::{SEAT, Seats};
 use super::upper::{Up, unfit};
 use crate::drain::DrainSignals;
 use crate::error::{Error, Result};
@@ -42,7 +43,7 @@ const BACKLOG: i32 = 64;
 /// the application. The poller is level-triggered, so what is left comes at once.
 const AT_ONCE: usize = 64;
 /// How long to wait where the kernel has no room for descriptors in flight.
-const LATER: Millis = 5;
+pub(super) const LATER: Millis = 5;
 
 /// What is the same for the whole life of a handle; used without the lock.
 #[derive(Debug)]
@@ -57,6 +58,27 @@ pub(super) struct Outside {
 }
 
 impl Outside {
+    pub(super) fn new(path: PathBuf, config: Config) -> Result<Outside> {
+        let system = |error: std::io::Error| Error::system("setting up", &error).now("nothing was changed");
+        let signals = match config.drain_signals.as_slice() {
+            [] => None,
+            signals => Some(DrainSignals::new(signals)?),
+        };
+        let outside = Outside {
+            path,
+            config,
+            epoll: Epoll::new().map_err(system)?,
+            wake: EventFd::new().map_err(system)?,
+            timer: TimerFd::new().map_err(system)?,
+            signals,
+            start: Instant::now(),
+        };
+        outside.watch(Some(outside.wake.as_fd()), WAKE)?;
+        outside.watch(Some(outside.timer.as_fd()), TIMER)?;
+        outside.watch(outside.signals.as_ref().map(AsFd::as_fd), SIGNAL)?;
+        Ok(outside)
+    }
+
     pub(super) fn now(&self) -> Millis {
         self.start.elapsed().as_millis() as Millis
     }
@@ -103,6 +125,7 @@ pub(super) struct State {
     pub up: Option<Up>,
     pub down: Option<Down>,
     pub lobby: Lobby,
+    pub seats: Seats,
     pub events: VecDeque<Queued>,
     pub generation: u64,
     /// How many connections the application says there are.
@@ -133,6 +156,7 @@ impl State {
             up: None,
             down: None,
             lobby: Lobby::default(),
+            seats: Seats::default(),
             events: VecDeque::new(),
             generation: 1,
             connections: 0,
@@ -152,6 +176,7 @@ impl State {
     /// The application is back: it has carried out what the events it took told it to do.
     pub(super) fn application_is_back(&mut self, now: Millis) {
         if std::mem::take(&mut self.drain_taken) {
+            self.seats.arbiter_has_stopped();
             self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.stopped(context)));
         }
     }
@@ -204,6 +229,7 @@ impl State {
                     self.engine.drain(now);
                 }
             }
+            token if token >= SEAT => self.read_seat(token, out),
             token if token >= LOBBY => self.receive_newcomer(token, out),
             _ => {}
         }
@@ -342,6 +368,7 @@ impl State {
     }
 
     fn tell(&mut self, tell: Tell, out: &Outside) {
+        self.tell_workers(tell, out);
         let event = match tell {
             Tell::Offer(_) => return self.events.push_back(Queued::Offer),
             Tell::Drain { successor } => {
@@ -407,7 +434,7 @@ impl State {
                         continue;
                     };
                     let Some(why) = unfit(&parcel) else {
-                        let event = Event::Offer(Offer::new(parcel, inner));
+                        let event = Event::Offer(Offer::new(parcel, UP, inner.clone()));
                         event.is_given();
                         return Some(event);
                     };
@@ -420,10 +447,10 @@ impl State {
 
     /// Sends what is queued. Whether the engine has something to do because of it.
     fn flush(&mut self, out: &Outside, now: Millis) -> bool {
-        let mut more = false;
+        let mut more = self.flush_seats(out, now);
         if let Some(up) = self.up.as_mut().filter(|up| up.link.has_queued()) {
             match flush_link(&mut up.link, UP, out) {
-                Ok(Flushed::Later) => self.retry_at = Some(now + LATER),
+                Ok(Flushed::Later) => self.retry(now),
                 Ok(_) => {}
                 Err(error) => {
                     up.link.outbox.clear();
@@ -434,7 +461,7 @@ impl State {
         }
         if let Some(down) = self.down.as_mut().filter(|down| down.link.has_queued()) {
             match flush_link(&mut down.link, DOWN, out) {
-                Ok(Flushed::Later) => self.retry_at = Some(now + LATER),
+                Ok(Flushed::Later) => self.retry(now),
                 Ok(Flushed::BadDescriptor) => {
                     if let Some(batch) = down.link.bad.take() {
                         self.withdraw(&batch, now);
@@ -450,6 +477,11 @@ impl State {
             }
         }
         more
+    }
+
+    /// The kernel has no room now: flush again a little later.
+    pub(super) fn retry(&mut self, now: Millis) {
+        self.retry_at = Some(now + LATER);
     }
 
     /// Rule 11: whoever holds a listener accepts from it when its queue stays unserved.
@@ -509,7 +541,7 @@ impl State {
 }
 
 /// Sends what is queued on `link`, and waits for room where there is none.
-fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
+pub(super) fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
     let waited = link.waits_for_room;
     let flushed = link.flush();
     link.waits_for_room = matches!(flushed, Ok(Flushed::Full));

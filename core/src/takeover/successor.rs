@@ -2,10 +2,10 @@
 //! the attempt is lost and what was offered is adopted all the same.
 
 use super::actions::{Action, Cause, Context, Millis, Say, Side, Standing, Tell, Timer, Timers};
+use super::hand::{Hand, Refusal};
 use super::rules::Rule;
-use crate::ownership::{self, Commit, DeedWord, Ledger, Word};
+use crate::ownership::{self, Commit, DeedWord, Ledger};
 use crate::wire::limits::WINDOW_CONNECTIONS;
-use std::collections::VecDeque;
 
 /// What a predecessor says. Messages with connections go through [`Successor::offered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,17 +51,6 @@ enum Phase {
     Over,
 }
 
-/// What came of refusing an offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It is the predecessor's again.
-    Refused,
-    /// There is nobody to give it back to: it is ours, to end.
-    Ours,
-    /// It had gone back already.
-    Gone,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Successor {
     predecessor: u32,
@@ -69,10 +58,7 @@ pub(crate) struct Successor {
     epoch: u32,
     phase: Phase,
     pub(crate) timers: Timers,
-    /// Slots received and neither adopted nor refused nor found returned, in the order of arrival.
-    hand: VecDeque<u32>,
-    /// How many of them, while leaving, the handle was told to turn down.
-    turned_down: usize,
+    hand: Hand,
     link: bool,
     dead: bool,
     /// How many of the first offers are still to be settled; `None`: none has come.
@@ -93,8 +79,7 @@ impl Successor {
             epoch: 0,
             phase: Phase::Hello,
             timers,
-            hand: VecDeque::new(),
-            turned_down: 0,
+            hand: Hand::default(),
             link: true,
             dead: false,
             first: None,
@@ -128,7 +113,7 @@ impl Successor {
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn holds_offer(&self, slot: u32) -> bool {
-        self.hand.contains(&slot)
+        self.hand.holds(slot)
     }
 
     #[cfg(any(test, fuzzing))]
@@ -176,14 +161,14 @@ impl Successor {
     /// A batch of connections came; `last`: nothing more will. `false`: it broke the protocol.
     pub(crate) fn offered(&mut self, slots: &[u32], last: bool, context: &mut Context<'_>) -> bool {
         let fits = self.hand.len() + slots.len() <= WINDOW_CONNECTIONS;
-        if self.phase < Phase::Draining || !fits || slots.iter().any(|slot| self.hand.contains(slot)) {
+        if self.phase < Phase::Draining || !fits || slots.iter().any(|slot| self.hand.holds(*slot)) {
             return false;
         }
         if self.first.is_none() && !slots.is_empty() {
             self.first = Some(slots.len() as u32);
         }
         for slot in slots {
-            self.hand.push_back(*slot);
+            self.hand.take(*slot);
             if self.phase != Phase::Leaving {
                 context.tell(Tell::Offer(*slot));
             }
@@ -197,7 +182,7 @@ impl Successor {
     /// A batch came without all its descriptors: every word is refused, before what came is closed.
     pub(crate) fn refuse_batch(&mut self, slots: &[u32], ledger: &impl Ledger, context: &mut Context<'_>) {
         for slot in slots.iter().filter(|slot| **slot < ledger.slots()) {
-            self.hand.push_back(*slot);
+            self.hand.take(*slot);
             self.refuse(*slot, false, ledger, context);
         }
         self.first.get_or_insert(0);
@@ -225,10 +210,9 @@ impl Successor {
 
     /// The application takes the connection in `slot`: whether it is ours now. It may have gone back.
     pub(crate) fn adopt(&mut self, slot: u32, ledger: &impl Ledger, context: &mut Context<'_>) -> bool {
-        if !self.put_down(slot) {
-            return false;
-        }
-        !context.rules.hold(Rule::AdoptBySwap) || ledger.swap(slot, Word::Offered, Word::Adopted).is_ok()
+        let ours = self.hand.adopt(slot, ledger, context.rules);
+        self.answered(ours.is_some());
+        ours.unwrap_or(false)
     }
 
     /// The application does not take the connection in `slot`.
@@ -239,27 +223,16 @@ impl Successor {
         ledger: &impl Ledger,
         context: &mut Context<'_>,
     ) -> Refusal {
-        if !self.put_down(slot) {
-            return Refusal::Gone;
-        }
-        let nobody_to_give_it_to = (dead || self.dead) && context.rules.hold(Rule::RefuseOnlyTheLiving);
-        let to = if nobody_to_give_it_to { Word::Adopted } else { Word::Refused };
-        match ledger.swap(slot, Word::Offered, to) {
-            Ok(()) if nobody_to_give_it_to => Refusal::Ours,
-            Ok(()) => Refusal::Refused,
-            Err(_) => Refusal::Gone,
-        }
+        let refusal = self.hand.refuse(slot, dead || self.dead, ledger, context.rules);
+        self.answered(refusal.is_some());
+        refusal.unwrap_or(Refusal::Gone)
     }
 
-    fn put_down(&mut self, slot: u32) -> bool {
-        let Some(place) = self.hand.iter().position(|held| *held == slot) else { return false };
-        self.hand.remove(place);
-        self.turned_down -= usize::from(place < self.turned_down);
-        self.owes_answer = true;
-        if let Some(first) = &mut self.first {
+    fn answered(&mut self, one: bool) {
+        self.owes_answer |= one;
+        if let (true, Some(first)) = (one, &mut self.first) {
             *first = first.saturating_sub(1);
         }
-        true
     }
 
     /// The link was read to its end: no more messages and no more connections will come.
@@ -323,7 +296,7 @@ impl Successor {
             context.act(Action::ShutReading(Side::Up));
         } else if self.link {
             self.link = false;
-            self.hand.clear();
+            self.hand.forget();
             context.act(Action::Close(Side::Up));
         }
     }
@@ -335,9 +308,8 @@ impl Successor {
         }
         if let (true, Some(deed)) = (self.committing, deed) {
             self.step_commit(deed, context);
-        } else if let (Phase::Leaving, Some(slot)) = (self.phase, self.hand.get(self.turned_down)) {
-            context.act(Action::TurnDown(*slot));
-            self.turned_down += 1;
+        } else if let Some(slot) = self.next_to_turn_down() {
+            context.act(Action::TurnDown(slot));
         } else if self.owes_answer() && self.hand.is_empty() {
             self.answer(context);
         } else if !self.link
@@ -353,6 +325,10 @@ impl Successor {
             return false;
         }
         true
+    }
+
+    fn next_to_turn_down(&mut self) -> Option<u32> {
+        if self.phase == Phase::Leaving { self.hand.next_to_turn_down() } else { None }
     }
 
     /// Sends the wake-up that is owed.
@@ -380,7 +356,7 @@ impl Successor {
                 self.timers = Timers::default();
                 lose(Cause::Decided, context);
                 if !context.rules.hold(Rule::LoserAdopts) {
-                    self.hand.clear();
+                    self.hand.forget();
                     self.link = false;
                     context.act(Action::Close(Side::Up));
                 }

@@ -1,6 +1,7 @@
 //! The link up, seen from a successor: what its predecessor says, and the connections that come.
 
 use super::actions::Millis;
+use super::config::Config;
 use super::event::Peer;
 use super::explain::refuse_note;
 use super::link::{Arrival, Link};
@@ -13,7 +14,7 @@ use crate::ownership::{Ledger, SharedDeed, SharedLedger};
 use crate::sys::process::{self, Credentials};
 use crate::sys::{blob, fd_table, inet, unix};
 use crate::wire::limits::{MAX_NAME, VERSIONS, clip};
-use crate::wire::message::{Hello, Listeners, Message, Note, Offers, Readable, Role, Welcome};
+use crate::wire::message::{Hello, Listeners, Message, Note, OfferItem, Offers, Readable, Role, Welcome};
 use crate::wire::{Parcel, check_descriptors, unpack};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,6 +29,8 @@ pub(super) struct Up {
     pub pidfd: Option<OwnedFd>,
     credentials: Credentials,
     pub peer: Peer,
+    /// How many workers it has.
+    pub workers: u32,
     /// Received connections that the application has not been shown, in the order of arrival.
     pub parcels: VecDeque<Parcel>,
     /// What the predecessor said when it left.
@@ -37,6 +40,18 @@ pub(super) struct Up {
 impl Up {
     /// A link to whoever waits at the path: HELLO is queued.
     pub(super) fn hello(socket: OwnedFd, credentials: Credentials, out: &Outside) -> Result<Up> {
+        Up::hello_as(Role::Lead, 0, 0, socket, credentials, out)
+    }
+
+    /// The same, also for a worker and its lane.
+    pub(super) fn hello_as(
+        role: Role,
+        attempt: u32,
+        worker: u32,
+        socket: OwnedFd,
+        credentials: Credentials,
+        out: &Outside,
+    ) -> Result<Up> {
         let system =
             |call: &str, error: &std::io::Error| Error::system(call, error).now("nothing was changed");
         let pidfd = process::own_pidfd().map_err(|error| {
@@ -61,14 +76,72 @@ impl Up {
                 pid: std::process::id(),
                 program: clip(&out.config.program, MAX_NAME).into(),
                 runtime: clip(&out.config.runtime, MAX_NAME).into(),
-                role: Role::Lead,
-                attempt: 0,
-                worker: 0,
+                role,
+                attempt,
+                worker,
             }),
             vec![pidfd],
         );
         let peer = Peer { pid: credentials.pid, ..Peer::default() };
-        Ok(Up { link, ledger: None, pidfd: None, credentials, peer, parcels: VecDeque::new(), note: None })
+        Ok(Up {
+            link,
+            ledger: None,
+            pidfd: None,
+            credentials,
+            peer,
+            workers: 0,
+            parcels: VecDeque::new(),
+            note: None,
+        })
+    }
+
+    /// The predecessor's welcome: who it is, its pidfd, the ledger. Makes room for what is coming.
+    pub(super) fn take_welcome(&mut self, welcome: &Welcome, fds: Vec<OwnedFd>) -> Result<()> {
+        let Ok([pidfd, ledger]) = <[OwnedFd; 2]>::try_from(fds) else {
+            return Err(Error::new(
+                ErrorKind::DescriptorCount,
+                "WELCOME comes with a pidfd and a ledger",
+                "",
+            ));
+        };
+        if !VERSIONS.contains(&welcome.version) {
+            let what = format!("the predecessor chose protocol version {}", welcome.version);
+            return Err(Error::new(ErrorKind::NoCommonVersion, what, "the predecessor goes on serving"));
+        }
+        check_pidfd(&pidfd, self.credentials.pid)?;
+        let ledger = SharedLedger::map(ledger).map_err(|error| {
+            Error::new(ErrorKind::Malformed, error.to_string(), "the predecessor goes on serving")
+        })?;
+        self.ledger = Some(ledger);
+        self.pidfd = Some(pidfd);
+        self.peer.program = welcome.program.clone();
+        self.peer.runtime = welcome.runtime.clone();
+        self.peer.generation = welcome.generation;
+        self.workers = welcome.workers.unwrap_or(0);
+        make_room(welcome.connections.saturating_add(welcome.listeners.into()), self.peer.pid)
+    }
+
+    /// Whether the slots of a batch are in the ledger.
+    pub(super) fn has_slots_of(&self, offers: &Offers) -> Result<()> {
+        let slots = self.ledger.as_ref().map_or(0, Ledger::slots);
+        if offers.items.iter().all(|item| item.slot < slots) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Malformed, "an OFFER names a slot that the ledger has not", ""))
+    }
+
+    /// Keeps a batch, each connection with its descriptors and bytes, until the application is shown it.
+    pub(super) fn keep(&mut self, items: Vec<OfferItem>, fds: Vec<OwnedFd>, config: &Config) {
+        for mut parcel in unpack(items, fds) {
+            let within = parcel.is_within(config.max_state, config.max_bytes);
+            if let Some((memfd, length)) = parcel.memfd().filter(|_| within) {
+                let bytes =
+                    blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
+                // Where that fails the memfd stays, and the connection is refused instead of being shown.
+                let _ = bytes.and_then(|bytes| parcel.fill(bytes.into()));
+            }
+            self.parcels.push_back(parcel);
+        }
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -141,6 +214,7 @@ impl State {
                 FromPredecessor::Draining
             }
             Message::Offer(offers) => return self.take_offers(offers, fds, out),
+            Message::Lane(lane) => return self.open_lane(lane.seat),
             Message::Note(note) => {
                 let hung = note.number == ErrorKind::NoAnswer.number() as u32;
                 if let (false, Some(up)) = (hung, &mut self.up) {
@@ -168,30 +242,11 @@ impl State {
 
     fn welcomed(&mut self, welcome: Welcome, fds: Vec<OwnedFd>, out: &Outside) -> Result<FromPredecessor> {
         let Some(up) = &mut self.up else { return Err(out_of_order(&Message::Welcome(welcome))) };
-        let Ok([pidfd, ledger]) = <[OwnedFd; 2]>::try_from(fds) else {
-            return Err(Error::new(
-                ErrorKind::DescriptorCount,
-                "WELCOME comes with a pidfd and a ledger",
-                "",
-            ));
-        };
-        if !VERSIONS.contains(&welcome.version) {
-            let what = format!("the predecessor chose protocol version {}", welcome.version);
-            return Err(Error::new(ErrorKind::NoCommonVersion, what, "the predecessor goes on serving"));
-        }
-        check_pidfd(&pidfd, up.credentials.pid)?;
-        let ledger = SharedLedger::map(ledger).map_err(|error| {
-            Error::new(ErrorKind::Malformed, error.to_string(), "the predecessor goes on serving")
-        })?;
-        out.watch(Some(pidfd.as_fd()), UP_DEATH)?;
-        up.ledger = Some(ledger);
-        up.pidfd = Some(pidfd);
-        up.peer.program = welcome.program;
-        up.peer.runtime = welcome.runtime;
-        up.peer.generation = welcome.generation;
+        let room = up.take_welcome(&welcome, fds);
+        out.watch(up.pidfd.as_ref().map(AsFd::as_fd), UP_DEATH)?;
+        room?;
         self.generation = welcome.generation.saturating_add(1);
         self.progress.expected = welcome.connections;
-        make_room(welcome.connections.saturating_add(welcome.listeners.into()), up.peer.pid)?;
         Ok(FromPredecessor::Welcome { owner: welcome.owner, epoch: welcome.epoch, attempt: welcome.attempt })
     }
 
@@ -236,14 +291,7 @@ impl State {
         let now = out.now();
         let slots: Vec<u32> = offers.items.iter().map(|item| item.slot).collect();
         let Some(up) = &mut self.up else { return Ok(()) };
-        let ledger_slots = up.ledger.as_ref().map_or(0, Ledger::slots);
-        if slots.iter().any(|slot| *slot >= ledger_slots) {
-            return Err(Error::new(
-                ErrorKind::Malformed,
-                "an OFFER names a slot that the ledger has not",
-                "",
-            ));
-        }
+        up.has_slots_of(&offers)?;
         if check_descriptors(&offers.items, &fds).is_err() {
             self.turn_down(&offers, fds, now);
             return Ok(());
@@ -255,17 +303,7 @@ impl State {
             return Err(Error::new(ErrorKind::OutOfOrder, "an OFFER does not fit the step", ""));
         }
         self.progress.offered += slots.len() as u64;
-        for mut parcel in unpack(offers.items, fds) {
-            if let Some((memfd, length)) =
-                parcel.memfd().filter(|_| parcel.is_within(out.config.max_state, out.config.max_bytes))
-            {
-                let bytes =
-                    blob::read(memfd, length).map_err(|error| Error::system("reading a memfd", &error));
-                // Where that fails the memfd stays, and the connection is refused instead of being shown.
-                let _ = bytes.and_then(|bytes| parcel.fill(bytes.into()));
-            }
-            up.parcels.push_back(parcel);
-        }
+        up.keep(offers.items, fds, &out.config);
         Ok(())
     }
 

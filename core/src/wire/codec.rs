@@ -3,6 +3,7 @@
 use super::limits::*;
 use super::message::*;
 use super::reader;
+use super::seat::Order;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Writes `envelope` into `out`, which is emptied first.
@@ -73,14 +74,7 @@ fn check(envelope: &Envelope) -> std::result::Result<(), String> {
         }
         Message::Refuse(refuse) => at_most("bytes of reason", refuse.reason.len(), MAX_REASON),
         Message::Note(note) => at_most("bytes of reason", note.reason.len(), MAX_REASON),
-        Message::Listeners(listeners) => {
-            at_most("listeners", listeners.items.len(), MAX_DESCRIPTORS)?;
-            for item in &listeners.items {
-                at_most("bytes of name", item.name.len(), MAX_NAME)?;
-                at_most("bytes of address", item.address.len(), MAX_ADDRESS)?;
-            }
-            Ok(())
-        }
+        Message::Listeners(listeners) => check_listeners(listeners),
         Message::Offer(offers) => {
             at_most("items", offers.items.len(), MAX_DESCRIPTORS)?;
             offers.items.iter().try_for_each(check_item)
@@ -89,8 +83,20 @@ fn check(envelope: &Envelope) -> std::result::Result<(), String> {
             at_most("retired listeners", ready.retired.len(), MAX_RETIRED)?;
             ready.retired.iter().try_for_each(|name| at_most("bytes of name", name.len(), MAX_NAME))
         }
+        Message::Order(Order::Seat(seat)) => check_listeners(&seat.listeners),
+        // On a seat both ends are of one program: what it says of another was checked where it came in.
+        Message::Order(_) | Message::Report(_) | Message::Lane(_) => Ok(()),
         Message::ListenersAck | Message::Draining(_) | Message::Answer => Ok(()),
     }
+}
+
+fn check_listeners(listeners: &Listeners) -> std::result::Result<(), String> {
+    at_most("listeners", listeners.items.len(), MAX_DESCRIPTORS)?;
+    for item in &listeners.items {
+        at_most("bytes of name", item.name.len(), MAX_NAME)?;
+        at_most("bytes of address", item.address.len(), MAX_ADDRESS)?;
+    }
+    Ok(())
 }
 
 fn check_item(item: &OfferItem) -> std::result::Result<(), String> {

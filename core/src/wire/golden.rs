@@ -2,6 +2,7 @@
 //! files anew: right for a message that is new, wrong for one that was released.
 
 use super::message::*;
+use super::seat::{Drain, Order, Report, Seat, Successor};
 use super::{decode, encode};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ fn examples() -> Vec<(&'static str, u32, Message)> {
                 pid: 4711,
                 program: "gateway 2.0".into(),
                 runtime: "rust".into(),
+                workers: None,
             }),
         ),
         (
@@ -90,7 +92,32 @@ fn examples() -> Vec<(&'static str, u32, Message)> {
         ("offer-last", 0, offers(vec![], true)),
         ("answer", 0, Message::Answer),
         ("note", 0, Message::Note(Note { number: 302, reason: "no DRAINING within 5 s — “gone”".into() })),
+        (
+            "welcome-workers",
+            2,
+            Message::Welcome(Welcome { version: 1, workers: Some(4), ..Welcome::default() }),
+        ),
+        ("lane", 1, Message::Lane(Lane { attempt: 8, seat: None, offers: true })),
+        ("lane-wanted", 0, Message::Lane(Lane { attempt: 8, seat: Some(3), offers: false })),
+        ("order-seat", 2, Message::Order(Order::Seat(seat()))),
+        ("order-drain", 0, Message::Order(Order::Drain(drain()))),
+        ("order-done", 0, Message::Order(Order::Done)),
+        ("report-stopped", 0, Message::Report(Report::Stopped(2))),
     ]
+}
+
+fn seat() -> Seat {
+    let item = ListenerItem { name: "http".into(), address: "tcp://0.0.0.0:80".into(), ..Default::default() };
+    let listeners = Listeners { items: vec![item], remaining: 0 };
+    Seat { worker: 3, generation: 7, owner: true, ready: false, listeners }
+}
+
+fn drain() -> Drain {
+    let successor =
+        Successor { pid: 4790, program: "gateway 2.1".into(), runtime: "c".into(), generation: 8 };
+    let reads = vec![Readable { protocol: "relay".into(), versions: vec![1] }];
+    let retired = vec!["old".into()];
+    Drain { number: 2, deadline_ms: 30_000, attempt: 8, successor: Some(successor), reads, retired }
 }
 
 fn inline() -> OfferItem {
@@ -195,8 +222,12 @@ fn every_message_has_a_golden_file() {
         Message::Offer(_) => 7,
         Message::Answer => 8,
         Message::Note(_) => 9,
+        Message::Lane(_) => 10,
+        Message::Order(_) => 11,
+        Message::Report(_) => 12,
     };
     let mut numbers: Vec<u32> = examples().iter().map(|(_, _, message)| number(message)).collect();
+    numbers.sort_unstable();
     numbers.dedup();
-    assert_eq!(numbers, (0..10).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..13).collect::<Vec<_>>());
 }

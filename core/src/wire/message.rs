@@ -1,6 +1,7 @@
 //! The messages of the link, version 1. docs/protocol.md says what each one means; the numbers are frozen.
 
 use super::bytes::Bytes;
+use super::seat::{Order, Report};
 use crate::connection::Protocol;
 use minicbor::{Decode, Encode};
 
@@ -52,6 +53,16 @@ pub enum Message {
     /// Either: why one leaves.
     #[n(9)]
     Note(#[n(0)] Note),
+    /// Successor: the predecessor's end of a new lane, which is the descriptor. Predecessor: a worker has none and asks
+    /// for one; no descriptor. On a seat: an end of a new lane.
+    #[n(10)]
+    Lane(#[n(0)] Lane),
+    /// On a seat, to the worker.
+    #[n(11)]
+    Order(#[n(0)] Order),
+    /// On a seat, to the arbiter.
+    #[n(12)]
+    Report(#[n(0)] Report),
 }
 
 /// Who a newcomer is.
@@ -149,6 +160,9 @@ pub struct Welcome {
     /// The owner's runtime.
     #[n(9)]
     pub runtime: String,
+    /// How many workers the owner has, to which lanes can be opened; absent: none.
+    #[n(10)]
+    pub workers: Option<u32>,
 }
 
 /// Why the owner does not welcome.
@@ -350,6 +364,21 @@ pub enum WireAddress {
     /// A Unix socket without a name.
     #[n(3)]
     Unnamed,
+}
+
+/// A lane: a link from a worker of the predecessor to a worker of the successor.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Lane {
+    /// The attempt it belongs to.
+    #[n(0)]
+    pub attempt: u32,
+    /// Which seat of the predecessor's it is for, or who asks; absent: whichever has the fewest lanes.
+    #[n(1)]
+    pub seat: Option<u32>,
+    /// The receiver is the predecessor's end, and offers; else it adopts.
+    #[n(2)]
+    pub offers: bool,
 }
 
 /// Why one leaves.

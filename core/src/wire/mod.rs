@@ -2,6 +2,7 @@
 
 pub mod limits;
 pub mod message;
+pub mod seat;
 
 mod bytes;
 mod codec;

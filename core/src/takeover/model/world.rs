@@ -673,7 +673,7 @@ impl World {
             .engine
             .with(0, |up, _, context| up.as_mut().map(|up| up.refuse(slot.into(), dead, &ledger, context)));
         self.links[number].ledger = ledger;
-        if refusal == Some(crate::takeover::successor::Refusal::Ours) {
+        if refusal == Some(crate::takeover::hand::Refusal::Ours) {
             // Nobody is there to give it back to, and the application cannot serve it: it ends.
             let c = self.links[number].of_slot[slot as usize].unwrap();
             self.excused[c as usize] = true;

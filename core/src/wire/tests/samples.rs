@@ -4,6 +4,7 @@ use crate::connection::{Address, Companion, Frozen};
 use crate::wire::Bytes;
 use crate::wire::limits::MAX_PATH;
 use crate::wire::message::*;
+use crate::wire::seat::{Drain, Order, Report, Seat, Successor};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -44,8 +45,9 @@ prop_compose! {
         (generation, connections) in any::<(u64, u64)>(),
         (owner, epoch, attempt, listeners, pid) in any::<(u32, u32, u32, u32, u32)>(),
         (program, runtime) in (name(), name()),
+        workers in option::of(any::<u32>()),
     ) -> Welcome {
-        Welcome { version, generation, owner, epoch, attempt, connections, listeners, pid, program, runtime }
+        Welcome { version, generation, owner, epoch, attempt, connections, listeners, pid, program, runtime, workers }
     }
 }
 
@@ -120,6 +122,55 @@ pub fn offers() -> impl Strategy<Value = Offers> {
     })
 }
 
+prop_compose! {
+    fn seat()(
+        (worker, generation) in any::<(u32, u64)>(),
+        (owner, ready) in any::<(bool, bool)>(),
+        items in vec(listener(), 0..5),
+    ) -> Seat {
+        Seat { worker, generation, owner, ready, listeners: Listeners { items, remaining: 0 } }
+    }
+}
+
+prop_compose! {
+    fn drain()(
+        (number, deadline_ms, attempt) in any::<(u32, u64, u32)>(),
+        successor in option::of((any::<(u32, u64)>(), name(), name())),
+        reads in vec((name(), versions()), 0..4),
+        retired in vec(name(), 0..4),
+    ) -> Drain {
+        let successor = successor.map(|((pid, generation), program, runtime)| {
+            Successor { pid, program, runtime, generation }
+        });
+        let reads = reads.into_iter().map(|(protocol, versions)| Readable { protocol, versions }).collect();
+        Drain { number, deadline_ms, attempt, successor, reads, retired }
+    }
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    let note = || (any::<u32>(), name()).prop_map(|(number, reason)| Note { number, reason });
+    prop_oneof![
+        seat().prop_map(Order::Seat),
+        Just(Order::Ready),
+        drain().prop_map(Order::Drain),
+        note().prop_map(Order::Resume),
+        note().prop_map(Order::Accept),
+        any::<u64>().prop_map(Order::Committed),
+        note().prop_map(Order::Aborted),
+        Just(Order::Relieved),
+        Just(Order::Done),
+    ]
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    prop_oneof![
+        Just(Report::Joined),
+        any::<u32>().prop_map(Report::Stopped),
+        any::<u32>().prop_map(Report::Migrated),
+        Just(Report::WantsLane),
+    ]
+}
+
 fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
         hello().prop_map(Message::Hello),
@@ -138,6 +189,10 @@ fn message() -> impl Strategy<Value = Message> {
         offers().prop_map(Message::Offer),
         Just(Message::Answer),
         (any::<u32>(), name()).prop_map(|(number, reason)| Message::Note(Note { number, reason })),
+        (any::<u32>(), option::of(any::<u32>()), any::<bool>())
+            .prop_map(|(attempt, seat, offers)| Message::Lane(Lane { attempt, seat, offers })),
+        order().prop_map(Message::Order),
+        report().prop_map(Message::Report),
     ]
 }
 

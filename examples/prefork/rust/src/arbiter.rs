@@ -1,0 +1,98 @@
+//! The arbiter: it holds the service and has no connection.
+
+use crate::{Options, Trouble};
+use signal_hook::consts::SIGTERM;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio, id};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use zdt::{Event, ListenerSpec, Takeover};
+
+/// How often the arbiter looks whether a worker has ended, or a signal came.
+const LOOK: Duration = Duration::from_millis(20);
+
+pub fn run(options: &Options) -> Result<(), Trouble> {
+    let asked_to_end = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGTERM, asked_to_end.clone())?;
+    let takeover = Takeover::open(&options.path, options.config())?;
+    let listener = takeover.listener("count", &ListenerSpec::tcp(&options.address))?;
+    let address = TcpListener::from(listener).local_addr()?; // the workers have copies of their own
+    println!("listening {address} {} {}", takeover.generation(), id());
+
+    let mut workers = Workers { options, running: Vec::new() };
+    workers.fill(&takeover)?;
+    takeover.ready()?;
+    let (mut serving, mut over) = (true, false);
+    while !over {
+        match takeover.next_event(Some(LOOK))? {
+            Some(Event::Drain { .. }) => {
+                serving = false;
+                takeover.migrated_all()?; // we have nothing of our own; the workers migrate
+            }
+            Some(Event::Resume { .. }) => {
+                println!("resume {}", id());
+                serving = true;
+            }
+            Some(Event::Committed { .. }) => println!("committed {}", id()),
+            Some(Event::Aborted { .. } | Event::Relieved) => {
+                println!("aborted {}", id());
+                over = true;
+            }
+            Some(Event::Done { .. }) => {
+                println!("done {}", id());
+                over = true;
+            }
+            _ => {}
+        }
+        if asked_to_end.swap(false, Ordering::Relaxed) {
+            takeover.drain()?;
+        }
+        workers.reap()?;
+        if serving && !over {
+            workers.fill(&takeover)?;
+        }
+    }
+    drop(takeover);
+    while !workers.running.is_empty() {
+        std::thread::sleep(LOOK); // they finish what they have
+        workers.reap()?;
+    }
+    Ok(())
+}
+
+struct Workers<'a> {
+    options: &'a Options,
+    running: Vec<Child>,
+}
+
+impl Workers<'_> {
+    /// Starts as many as are missing.
+    fn fill(&mut self, takeover: &Takeover) -> Result<(), Trouble> {
+        while self.running.len() < self.options.workers as usize {
+            // The service may have begun to drain meanwhile: the event is on its way.
+            let Ok(seat) = takeover.seat(self.running.len() as u32) else { return Ok(()) };
+            let child = Command::new(std::env::current_exe()?)
+                .arg("--worker")
+                .arg(format!("--slowly-ms={}", self.options.slowly_ms))
+                .arg(&self.options.path)
+                .arg(&self.options.address)
+                .stdin(Stdio::from(seat)) // and is closed here
+                .spawn()?;
+            println!("worker {}", child.id());
+            self.running.push(child);
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Result<(), Trouble> {
+        let mut running = Vec::new();
+        for mut child in self.running.drain(..) {
+            if child.try_wait()?.is_none() {
+                running.push(child);
+            }
+        }
+        self.running = running;
+        Ok(())
+    }
+}
