@@ -41,6 +41,8 @@ pub(super) struct Down {
     /// The application was told Full.
     pub wants_room: bool,
     pub note: Option<Note>,
+    /// It said READY then, and is not heard before our own predecessor has given us everything.
+    ready_since: Option<Millis>,
 }
 
 impl Down {
@@ -65,6 +67,7 @@ impl Down {
             unsettled: VecDeque::new(),
             wants_room: false,
             note: None,
+            ready_since: None,
         }
     }
 
@@ -137,6 +140,7 @@ impl Down {
 impl State {
     /// Reads one message of the successor. Whether there may be more.
     pub(super) fn read_down(&mut self, now: Millis) -> bool {
+        let more_is_coming = self.more_is_coming();
         let Some(down) = &mut self.down else { return false };
         let said = match down.link.receive(self.engine.reads_past_reset()) {
             Ok(Arrival::Nothing) => return false,
@@ -145,6 +149,10 @@ impl State {
                 return false;
             }
             Ok(Arrival::Message(Message::ListenersAck, _)) => Some(FromSuccessor::ListenersAck),
+            Ok(Arrival::Message(Message::Ready, _)) if more_is_coming => {
+                down.ready_since = Some(now);
+                return true;
+            }
             Ok(Arrival::Message(Message::Ready, _)) => Some(FromSuccessor::Ready),
             Ok(Arrival::Message(Message::Answer, _)) => Some(FromSuccessor::Answer),
             Ok(Arrival::Message(Message::Note(note), _)) => {
@@ -163,6 +171,25 @@ impl State {
             })
         });
         true
+    }
+
+    /// Hears a READY that was put off, once nothing more comes from our own predecessor. What we adopt after our application
+    /// was told to drain would stay behind.
+    pub(super) fn hear_ready(&mut self, now: Millis, out: &Outside) {
+        let due = self.ready_is_heard_at(out).is_some_and(|at| at <= now) || !self.more_is_coming();
+        if let Some(down) = self.down.as_mut().filter(|down| due && down.ready_since.is_some()) {
+            down.ready_since = None;
+            self.engine.with(now, |_, down, context| {
+                down.as_mut().map(|down| down.said(FromSuccessor::Ready, context))
+            });
+        }
+    }
+
+    /// When a READY that was put off is heard at the latest: a predecessor of ours may hang, and the successor must not be
+    /// found late. Until then it accepts, and so do we.
+    pub(super) fn ready_is_heard_at(&self, out: &Outside) -> Option<Millis> {
+        let durations = out.durations();
+        Some(self.down.as_ref()?.ready_since? + durations.drain.min(durations.ready / 2))
     }
 
     pub(super) fn send_welcome(&mut self, out: &Outside) {

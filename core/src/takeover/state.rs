@@ -223,6 +223,7 @@ impl State {
         self.clock = now;
         self.engine.tick(now);
         self.tend_lobby(now, out);
+        self.hear_ready(now, out);
         self.check_for_hang(now, out);
         loop {
             let up_ledger = self.up.as_ref().and_then(|up| up.ledger.as_ref());
@@ -364,6 +365,10 @@ impl State {
             Tell::Accept(cause) => Some(Event::Accept { cause: self.explain_down(cause) }),
             Tell::Relieved => Some(Event::Relieved),
             Tell::Aborted(cause) => Some(Event::Aborted { cause: self.explain_up(cause) }),
+            // Draining alone it is the application that knows how many are left, and says so.
+            Tell::Done { left: 1.. } if self.down.is_none() => {
+                Some(Event::Done { left: self.connections.max(1) })
+            }
             Tell::Done { left } => Some(Event::Done { left }),
         };
         self.events.extend(event.map(|event| Queued::Event(Box::new(event))));
@@ -458,8 +463,14 @@ impl State {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
-        let due =
-            [self.engine.next_deadline(), self.lobby.next_deadline(), self.retry_at, self.hang_check_at];
+        let ready = self.ready_is_heard_at(out);
+        let due = [
+            self.engine.next_deadline(),
+            self.lobby.next_deadline(),
+            ready,
+            self.retry_at,
+            self.hang_check_at,
+        ];
         let next = earliest(&due);
         if next != self.timer_is_at {
             self.timer_is_at = next;

@@ -107,6 +107,11 @@ impl Successor {
         self.link
     }
 
+    /// Whether an offer waits for an answer of ours.
+    pub(crate) fn has_in_hand(&self) -> bool {
+        !self.hand.is_empty()
+    }
+
     pub(crate) fn is_leaving(&self) -> bool {
         self.phase == Phase::Leaving || self.phase == Phase::Over
     }

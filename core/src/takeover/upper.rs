@@ -31,6 +31,8 @@ pub(super) struct Up {
     pub parcels: VecDeque<Parcel>,
     /// What the predecessor said when it left.
     pub note: Option<Note>,
+    /// It has said that nothing more comes.
+    last_came: bool,
 }
 
 impl Up {
@@ -67,7 +69,16 @@ impl Up {
             vec![pidfd],
         );
         let peer = Peer { pid: credentials.pid, ..Peer::default() };
-        Ok(Up { link, ledger: None, pidfd: None, credentials, peer, parcels: VecDeque::new(), note: None })
+        Ok(Up {
+            link,
+            ledger: None,
+            pidfd: None,
+            credentials,
+            peer,
+            parcels: VecDeque::new(),
+            note: None,
+            last_came: false,
+        })
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -106,6 +117,12 @@ impl State {
             self.give_up(error, now);
         }
         !batch
+    }
+
+    /// Whether our predecessor has offers for us that it has not sent yet, or that we have not answered yet.
+    pub(super) fn more_is_coming(&self) -> bool {
+        let (Some(machine), Some(up)) = (&self.engine.up, &self.up) else { return false };
+        machine.has_in_hand() || (machine.has_link() && !up.last_came)
     }
 
     /// The attempt cannot go on: say why, and read the link to its end.
@@ -236,6 +253,7 @@ impl State {
     fn take_offers(&mut self, offers: Offers, fds: Vec<OwnedFd>, now: Millis) -> Result<()> {
         let slots: Vec<u32> = offers.items.iter().map(|item| item.slot).collect();
         let Some(up) = &mut self.up else { return Ok(()) };
+        up.last_came |= offers.last;
         let ledger_slots = up.ledger.as_ref().map_or(0, Ledger::slots);
         if slots.iter().any(|slot| *slot >= ledger_slots) {
             return Err(Error::new(
@@ -271,8 +289,9 @@ impl State {
     /// predecessor has everything.
     fn turn_down(&mut self, offers: &Offers, came: Vec<OwnedFd>, now: Millis) {
         let slots: Vec<u32> = offers.items.iter().map(|item| item.slot).collect();
-        let ledger = self.up.as_ref().and_then(|up| up.ledger.as_ref());
-        if let Some(ledger) = ledger {
+        let Some(up) = &mut self.up else { return };
+        up.last_came |= offers.last;
+        if let Some(ledger) = &up.ledger {
             self.engine.with(now, |up, _, context| {
                 if let Some(up) = up.as_mut() {
                     up.refuse_batch(&slots, ledger, context)

@@ -11,6 +11,7 @@ mod crowd;
 #[allow(dead_code)]
 #[path = "../../../examples/relay/verifier/src/mirror.rs"]
 mod mirror;
+mod odd;
 mod process;
 // Relays are named as the demo names them.
 #[path = "../../../examples/relay/demo/src/program.rs"]
@@ -106,7 +107,7 @@ fn tests(options: &Options) -> Result<Vec<Test<'_>>, String> {
     for from in &options.programs {
         for to in &options.programs {
             let pair = format!("{}-{}", from.name, to.name);
-            let cases = CASES.iter().filter(|case| is_wanted(case.name, &options.cases));
+            let cases = CASES.iter().chain(odd::CASES).filter(|case| is_wanted(case.name, &options.cases));
             if is_wanted(&pair, &options.pairs) {
                 tests.extend(cases.map(|case| Test { from, to, case }));
             }

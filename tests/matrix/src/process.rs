@@ -32,8 +32,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts it, and waits until it has its listener. What it tells is kept in `log` too.
-    pub fn start(program: &Program, arguments: &[&str], log: &Path) -> Result<Relay, Trouble> {
+    /// Starts it; [`begins`](Relay::begins) waits for what comes of that. What it tells is kept in `log` too.
+    pub fn spawn(program: &Program, arguments: &[&str], log: &Path) -> Result<Relay, Trouble> {
         let mut out = File::create(log)?;
         let mut command = program.command();
         command.args(arguments);
@@ -58,12 +58,21 @@ impl Relay {
             }
         });
         let who = (program.language().to_string(), 0);
-        let mut relay = Relay { who, address: String::new(), child, stdin, lines, heard: Vec::new() };
-        let started = relay.wait_for("started")?;
-        program.check_started(relay.child.id(), &started)?;
-        relay.who.1 = number(&started, "generation")?;
-        relay.address = text(&relay.wait_for("listening")?, "address")?;
-        Ok(relay)
+        Ok(Relay { who, address: String::new(), child, stdin, lines, heard: Vec::new() })
+    }
+
+    /// Waits until it has its listener. An error: it ended before.
+    pub fn begins(&mut self, program: &Program) -> Result<(), Trouble> {
+        let started = self.wait_for("started")?;
+        program.check_started(self.child.id(), &started)?;
+        self.who.1 = number(&started, "generation")?;
+        self.address = text(&self.wait_for("listening")?, "address")?;
+        Ok(())
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next event of this name. Others that come meanwhile are kept for whoever waits for them.
@@ -95,6 +104,18 @@ impl Relay {
     /// What `--hold-before-ready` waits for.
     pub fn let_go_on(&mut self) -> Result<(), Trouble> {
         Ok(self.stdin.write_all(b"\n")?)
+    }
+
+    /// Asks it to drain, as whoever wants it to end does.
+    pub fn terminate(&mut self) -> Result<(), Trouble> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    /// Waits for it to end by itself, with 1: something went wrong.
+    pub fn ends_badly(&mut self) -> Result<(), Trouble> {
+        let status = self.end()?;
+        let is_right = status.code() == Some(1);
+        if is_right { Ok(()) } else { Err(format!("{self} ended with {status}, not with 1").into()) }
     }
 
     /// Ends it on the spot.

@@ -30,6 +30,13 @@ impl<'a> Stage<'a> {
 
     /// Starts a relay, and waits until it has its listener.
     pub fn start_only(&mut self, program: &Program, switches: &[&str]) -> Result<Relay, Trouble> {
+        let mut relay = self.spawn(program, switches)?.0;
+        relay.begins(program)?;
+        Ok(relay)
+    }
+
+    /// Starts a relay; and where it writes what it has to say, on stderr too.
+    pub fn spawn(&mut self, program: &Program, switches: &[&str]) -> Result<(Relay, PathBuf), Trouble> {
         let socket = self.directory.path().join("takeover.sock");
         let socket = socket.to_str().ok_or("the directory for temporary files has a strange name")?;
         let mut arguments = vec!["--takeover", socket, "--listen", "tcp://127.0.0.1:0"];
@@ -38,7 +45,7 @@ impl<'a> Stage<'a> {
         arguments.extend(switches);
         let log = self.directory.path().join(format!("{}.log", self.logs.len()));
         self.logs.push(log.clone());
-        Relay::start(program, &arguments, &log)
+        Ok((Relay::spawn(program, &arguments, &log)?, log))
     }
 
     /// Starts a relay, and waits until it is ready.
