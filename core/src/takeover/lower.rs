@@ -11,6 +11,7 @@ use super::predecessor::{FromSuccessor, NoOffer};
 use super::state::{Outside, State};
 use crate::connection::Frozen;
 use crate::error::{Error, ErrorKind};
+use crate::observe::Progress;
 use crate::ownership::SharedLedger;
 use crate::sys::process;
 use crate::wire::check;
@@ -153,7 +154,10 @@ impl State {
                 down.ready_since = Some(now);
                 return true;
             }
-            Ok(Arrival::Message(Message::Ready, _)) => Some(FromSuccessor::Ready),
+            Ok(Arrival::Message(Message::Ready, _)) => {
+                self.begin_to_count();
+                Some(FromSuccessor::Ready)
+            }
             Ok(Arrival::Message(Message::Answer, _)) => Some(FromSuccessor::Answer),
             Ok(Arrival::Message(Message::Note(note), _)) => {
                 // Why a connection was refused is no word of parting.
@@ -173,12 +177,18 @@ impl State {
         true
     }
 
+    /// From here on progress is that of our connections, and no longer of those that our own predecessor gave us.
+    fn begin_to_count(&mut self) {
+        self.progress = Progress { expected: self.connections, ..Progress::default() };
+    }
+
     /// Hears a READY that was put off, once nothing more comes from our own predecessor. What we adopt after our application
     /// was told to drain would stay behind.
     pub(super) fn hear_ready(&mut self, now: Millis, out: &Outside) {
         let due = self.ready_is_heard_at(out).is_some_and(|at| at <= now) || !self.more_is_coming();
         if let Some(down) = self.down.as_mut().filter(|down| due && down.ready_since.is_some()) {
             down.ready_since = None;
+            self.begin_to_count();
             self.engine.with(now, |_, down, context| {
                 down.as_mut().map(|down| down.said(FromSuccessor::Ready, context))
             });
