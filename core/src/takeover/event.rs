@@ -61,7 +61,9 @@ pub enum Event {
     },
     /// Libzdt has nothing left to do here: finish the connections that returned, if there are any, and exit.
     Done {
-        /// How many offers had to be taken back because the drain deadline came; they returned before this event.
+        /// How many offers had to be taken back because the drain deadline came; they returned before this event. Without
+        /// a successor, where the deadline came before `migrated_all`: how many connections there are, as
+        /// [`set_connections`](crate::Takeover::set_connections) was told, at least 1.
         left: u64,
     },
 }

@@ -402,7 +402,9 @@ impl State {
             Tell::Done { left } => {
                 // The application's copies are the last ones then: what it does not accept, nobody does.
                 self.listeners.held.retain(|held| !held.retired);
-                Some(Event::Done { left })
+                // Draining alone it is the application that knows how many are left, and says so.
+                let alone = left > 0 && self.down.is_none();
+                Some(Event::Done { left: if alone { self.connections.max(1) } else { left } })
             }
         };
         self.events.extend(event.map(|event| Queued::Event(Box::new(event))));

@@ -311,8 +311,8 @@ impl State {
     /// predecessor has everything.
     fn turn_down(&mut self, offers: &Offers, came: Vec<OwnedFd>, now: Millis) {
         let slots: Vec<u32> = offers.items.iter().map(|item| item.slot).collect();
-        let ledger = self.up.as_ref().and_then(|up| up.ledger.as_ref());
-        if let Some(ledger) = ledger {
+        let Some(up) = &mut self.up else { return };
+        if let Some(ledger) = &up.ledger {
             self.engine.with(now, |up, _, context| {
                 if let Some(up) = up.as_mut() {
                     up.refuse_batch(&slots, ledger, context)

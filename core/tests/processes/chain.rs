@@ -68,7 +68,7 @@ fn when_the_second_dies_the_first_is_relieved_and_the_third_serves_on() {
             t.kill();
             // Nobody is left to resume, and nothing in the way of the next one.
             let mut next = Player::start(&place.socket(), watching('n'));
-            assert_eq!(next.says("open"), "open 1");
+            assert_eq!(next.opens(), Ok(1));
             assert!(!p.has_said("Resume"));
         });
     });
@@ -102,7 +102,7 @@ fn when_the_second_dies_before_the_third_commits_exactly_one_of_the_others_serve
             late.never_answers = true;
             late.config.commit = late.config.drain;
             let mut t = Player::start(&place.socket(), late);
-            t.says("open");
+            t.opens().unwrap();
             t.ready();
             s.says("Drain");
             s.comes_to(|counts| counts.offered == 3);

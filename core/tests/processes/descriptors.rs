@@ -41,7 +41,7 @@ fn what_does_not_fit_when_the_limit_falls_unnoticed_stays_and_what_fits_moves() 
         let mut old = first(&place);
         let clients = old.clients(1000);
         let mut new = Player::start(&place.socket(), Part::new('s', quick()));
-        new.says("open");
+        new.opens().unwrap();
         // It said that it had room for thousands. The messages that fit whole have 253 connections each.
         new.tell("room 600");
         new.says("room");
@@ -108,7 +108,7 @@ fn a_newcomer_that_cannot_be_accepted_costs_the_owner_no_processor_time() {
         assert!(used < waited / 4, "{used:?} of processor time in {waited:?}");
         raise_descriptor_limit();
         let serving = std::thread::spawn(move || owner.next_event(Some(PATIENCE)).unwrap());
-        assert_eq!(newcomer.says("open"), "open 2", "it was accepted at last");
+        assert_eq!(newcomer.opens(), Ok(2), "it was accepted at last");
         newcomer.ready();
         assert!(matches!(serving.join().unwrap(), Some(Event::Drain { .. })));
     });
@@ -140,7 +140,7 @@ fn descriptors_above_1024_and_above_16384_are_like_any_other() {
             let mut old = Player::first(&place.socket(), high('p'));
             let clients = old.clients(300);
             let mut new = Player::start(&place.socket(), high('s'));
-            new.says("open");
+            new.opens().unwrap();
             new.ready();
             old.says("Done 0");
             assert_eq!(served_by(&clients, 's'), clients.len());

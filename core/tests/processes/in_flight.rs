@@ -67,7 +67,7 @@ fn a_sender_above_the_in_flight_limit_waits_and_goes_on() {
         thread::sleep(Duration::from_millis(200));
         assert!(may_not_send(&mut old));
         drop(hoarder);
-        new.says("open");
+        new.opens().unwrap();
 
         let hoarder = hoard();
         new.ready();

@@ -10,6 +10,7 @@ mod descriptors;
 mod in_flight;
 mod limit;
 mod memory;
+mod odd;
 mod player;
 mod server;
 #[allow(dead_code)]

@@ -15,7 +15,7 @@ fn play(place: &Place) -> (Player, Vec<std::net::TcpStream>, Player) {
     let mut old = Player::first(&place.socket(), Part { state: LARGE, ..Part::new('p', quick()) });
     let clients = old.clients(CLIENTS);
     let mut new = Player::start(&place.socket(), Part::new('s', quick()));
-    new.says("open");
+    new.opens().unwrap();
     (old, clients, new)
 }
 

@@ -33,9 +33,29 @@ impl Player {
     /// Starts a server that is ready: the first one.
     pub fn first(path: &Path, part: Part) -> Player {
         let mut player = Player::start(path, part);
-        player.says("open");
+        player.opens().unwrap();
         player.ready();
         player
+    }
+
+    /// Whether it opened: its generation, or its error.
+    pub fn opens(&mut self) -> Result<u64, String> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(why) = self.heard.iter().find_map(|line| line.strip_prefix("failed ")) {
+                return Err(why.into());
+            }
+            if let Some(generation) = self.heard.iter().find_map(|line| line.strip_prefix("open ")) {
+                return Ok(generation.parse().unwrap());
+            }
+            assert!(Instant::now() < until, "it did not open, and says {:?}", self.heard);
+            self.listen("open");
+        }
+    }
+
+    /// The generation that it opened as.
+    pub fn generation(&mut self) -> u64 {
+        self.opens().unwrap()
     }
 
     pub fn pid(&self) -> u32 {
@@ -133,7 +153,7 @@ impl Player {
     /// A takeover without trouble by one of this name: everything that these clients have moves.
     pub fn gives_everything_to(mut self, path: &Path, name: char, clients: &[TcpStream]) -> Player {
         let mut new = Player::start(path, Part::new(name, quick()));
-        new.says("open");
+        new.opens().unwrap();
         new.ready();
         self.says("Done 0");
         new.says("Committed");

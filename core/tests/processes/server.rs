@@ -23,11 +23,24 @@ pub struct Part {
     pub never_done: bool,
     /// It neither adopts nor refuses.
     pub never_answers: bool,
+    /// Its connections can never be frozen.
+    pub never_idle: bool,
+    /// How long it takes to adopt one.
+    pub adoption: Duration,
 }
 
 impl Part {
     pub fn new(name: char, config: Config) -> Part {
-        Part { name, config, before: || {}, state: |_| 0, never_done: false, never_answers: false }
+        Part {
+            name,
+            config,
+            before: || {},
+            state: |_| 0,
+            never_done: false,
+            never_answers: false,
+            never_idle: false,
+            adoption: Duration::ZERO,
+        }
     }
 }
 
@@ -125,6 +138,7 @@ impl Server {
         match event {
             Event::Offer(offer) if self.part.never_answers => self.unanswered.push(offer),
             Event::Offer(offer) => {
+                std::thread::sleep(self.part.adoption);
                 if let Some(connection) = offer.adopt().unwrap() {
                     self.adopt(connection);
                 }
@@ -174,6 +188,9 @@ impl Server {
 
     /// Everything there is, the oldest first.
     fn freeze(&mut self) {
+        if self.part.never_idle {
+            return;
+        }
         self.frozen.append(&mut self.live);
         let waiting = self.frozen.iter().rev().map(|(id, stream)| {
             let mut frozen = Connection::new(*id, stream.as_raw_fd(), "echo");

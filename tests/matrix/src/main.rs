@@ -5,6 +5,7 @@
 //! pair and case is a test of its own: it runs relay processes and clients that check counters, checksums and each byte.
 
 mod cases;
+mod odd;
 mod summary;
 
 use cases::{CASES, Case};
@@ -89,7 +90,7 @@ fn tests(options: &Options) -> Result<Vec<Test<'_>>, String> {
     for from in &options.programs {
         for to in &options.programs {
             let pair = format!("{}-{}", from.name, to.name);
-            let cases = CASES.iter().filter(|case| is_wanted(case.name, &options.cases));
+            let cases = CASES.iter().chain(odd::CASES).filter(|case| is_wanted(case.name, &options.cases));
             if is_wanted(&pair, &options.pairs) {
                 tests.extend(cases.map(|case| Test { from, to, case }));
             }

@@ -123,6 +123,18 @@ impl Relay {
         Ok(self.stdin.write_all(b"\n")?)
     }
 
+    /// Asks it to drain, as whoever wants it to end does.
+    pub fn terminate(&mut self) -> Result<(), Trouble> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    /// Waits for it to end by itself, with 1: something went wrong.
+    pub fn ends_badly(&mut self) -> Result<(), Trouble> {
+        let status = self.end()?;
+        let is_right = status.code() == Some(1);
+        if is_right { Ok(()) } else { Err(format!("{self} ended with {status}, not with 1").into()) }
+    }
+
     /// Ends it on the spot.
     pub fn kill(&mut self) -> Result<(), Trouble> {
         self.signal(Signal::SIGKILL)?;

@@ -45,12 +45,17 @@ impl<'a> Stage<'a> {
         Ok((Relay::launch(program, &arguments, environment, &log)?, log))
     }
 
-    /// Starts a relay, and waits until it has its listener.
-    pub fn start_only(&mut self, program: &Program, switches: &[&str]) -> Result<Relay, Trouble> {
+    /// Starts a relay at a port of its own, and waits for nothing; the file that keeps what it tells.
+    pub fn spawn(&mut self, program: &Program, switches: &[&str]) -> Result<(Relay, PathBuf), Trouble> {
         // A predecessor that has drained is not needed for long; tests that need it say so.
         let mut all = vec!["--probation-ms", "200"];
         all.extend(switches);
-        let (mut relay, _) = self.launch(program, "tcp://127.0.0.1:0", &all, &[])?;
+        self.launch(program, "tcp://127.0.0.1:0", &all, &[])
+    }
+
+    /// Starts a relay, and waits until it has its listener.
+    pub fn start_only(&mut self, program: &Program, switches: &[&str]) -> Result<Relay, Trouble> {
+        let (mut relay, _) = self.spawn(program, switches)?;
         relay.wait_until_listening(program)?;
         Ok(relay)
     }

@@ -1,6 +1,7 @@
 //! Moves connections through a whole takeover: one process is the predecessor, another one the successor.
 //!
-//! `mover predecessor PATH COUNT` takes the connections from its standard input; `mover successor PATH COUNT THREADS`
+//! `mover predecessor PATH COUNT` takes the connections from its standard input, and with `untold` as a last word does not
+//! tell its successor how many there are; `mover successor PATH COUNT THREADS`
 //! has THREADS idle threads before it opens, and stays until its standard input ends. Each prints one line of what it
 //! measured.
 
@@ -22,11 +23,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
-        ["predecessor", path, count] => number(count).and_then(|count| predecessor(path, count)),
+        ["predecessor", path, count] => number(count).and_then(|count| predecessor(path, count, true)),
+        ["predecessor", path, count, "untold"] => {
+            number(count).and_then(|count| predecessor(path, count, false))
+        }
         ["successor", path, count, threads] => {
             number(count).and_then(|count| successor(path, count, number(threads)?))
         }
-        _ => Err("usage: mover predecessor PATH COUNT | mover successor PATH COUNT THREADS".into()),
+        _ => Err("usage: mover predecessor PATH COUNT [untold] | mover successor PATH COUNT THREADS".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,11 +52,13 @@ fn config() -> Config {
     config
 }
 
-fn predecessor(path: &str, count: usize) -> Result<()> {
+fn predecessor(path: &str, count: usize, told: bool) -> Result<()> {
     let mut sockets: Vec<Option<OwnedFd>> = receive_connections(count)?.into_iter().map(Some).collect();
     let takeover = Takeover::open(path, config())?;
     takeover.ready()?;
-    takeover.set_connections(count as u64);
+    if told {
+        takeover.set_connections(count as u64);
+    }
     println!("open");
     while !matches!(event(&takeover)?, Event::Drain { successor: Some(_), .. }) {}
 

@@ -44,7 +44,7 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Options> {
         let mut options = Options {
             rounds: 15,
-            sizes: vec![1_000, 10_000, 19_000],
+            sizes: vec![1_000, 10_000, 15_000, 19_000],
             variants: VARIANTS.to_vec(),
             programs: "build/bench".into(),
             out: "build/bench/core.json".into(),

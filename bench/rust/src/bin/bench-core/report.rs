@@ -162,7 +162,7 @@ impl Report {
 
 impl Row {
     fn missed(&self) -> Vec<String> {
-        let Some(variant) = VARIANTS.iter().find(|v| v.name == self.name && v.is_takeover()) else {
+        let Some(variant) = VARIANTS.iter().find(|v| v.name == self.name && v.has_goals()) else {
             return Vec::new();
         };
         let mut missed = Vec::new();
