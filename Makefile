@@ -4,10 +4,11 @@
 N ?= 2000
 TAKEOVERS ?= 12
 PREFIX ?= /usr/local
+EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -58,6 +59,10 @@ papers:
 bench-core:
 	@tools/setup.sh demo
 	@tools/bench-core.sh $(ARGS)
+
+# So many executions of the fuzz targets; takes a nightly toolchain and cargo-fuzz. The tests run a fixed, small part.
+fuzz:
+	@tools/fuzz.sh $(EXECUTIONS)
 
 # The C library: libzdt.so, libzdt.a, zdt.h and zdt.pc under PREFIX.
 install:

@@ -578,7 +578,7 @@ int zdt_refuse(struct zdt_takeover *t, struct zdt_offer **offer, const char *why
 // _DESCRIPTOR_LIMIT (the successor has no room), _INVALID_ARGUMENT, _SYSTEM.
 int zdt_migrate(struct zdt_takeover *t, const struct zdt_connection *connection, struct zdt_error **err);
 
-// Frees the bytes of an adopted connection; its pointers are NULL and its lengths 0 afterwards.
+// Wipes and frees the bytes of an adopted connection; its pointers are NULL and its lengths 0 afterwards.
 //
 // The descriptors are untouched: whoever uses them ends them with shutdown() and close(). Call it once the state is
 // restored, unsent is written and unread is used. Of copies of one zdt_connection free only one. NULL, a connection

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn zdt_migrate(
     })
 }
 
-/// Frees the bytes of an adopted connection; its pointers are NULL and its lengths 0 afterwards.
+/// Wipes and frees the bytes of an adopted connection; its pointers are NULL and its lengths 0 afterwards.
 ///
 /// The descriptors are untouched: whoever uses them ends them with shutdown() and close(). Call it once the state is
 /// restored, unsent is written and unread is used. Of copies of one zdt_connection free only one. NULL, a connection
@@ -127,7 +127,9 @@ pub unsafe extern "C" fn zdt_connection_free(connection: *mut zdt_connection) {
         return;
     }
     // SAFETY: `storage` is what `adopt` put there, and is freed once: it becomes NULL here.
-    drop(unsafe { Box::from_raw(connection.storage.cast::<Held>()) });
+    let mut held = unsafe { Box::from_raw(connection.storage.cast::<Held>()) };
+    held.wipe();
+    drop(held);
     connection.storage = ptr::null_mut();
     connection.protocol = ptr::null();
     (connection.state, connection.unread, connection.unsent) =

@@ -116,7 +116,8 @@ pub(crate) struct Held {
 
 enum What {
     Offered(Offer),
-    Adopted(#[expect(dead_code, reason = "the bytes that the views point into")] Frozen),
+    /// The bytes that the views point into.
+    Adopted(Frozen),
     Gone,
 }
 
@@ -161,6 +162,13 @@ impl Held {
         }
         // SAFETY: `expose` made it out of a box, and the pointer to it is gone now.
         Ok(unsafe { Box::from_raw(held.cast()) })
+    }
+
+    /// The caller has used the bytes.
+    pub(crate) fn wipe(&mut self) {
+        if let What::Adopted(connection) = &mut self.what {
+            connection.wipe();
+        }
     }
 
     /// The connection, if it is ours now; its storage is this box.

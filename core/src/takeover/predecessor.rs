@@ -221,6 +221,9 @@ impl Predecessor {
         if self.phase == Phase::Handed && self.told_done {
             // Done is the last word: the application is leaving, and the path is free for whoever comes.
             self.relieve(context);
+        } else if context.service.standing == Standing::Relieved {
+            // For good, whatever the deed says now: there is nothing left to serve with.
+            self.taking_back = true;
         } else if self.phase == Phase::Handed {
             self.resuming = true;
         } else {
