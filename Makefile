@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core reuseport install clean
 
 demo:
 	@tools/setup.sh demo
@@ -58,6 +58,11 @@ papers:
 bench-core:
 	@tools/setup.sh demo
 	@tools/bench-core.sh $(ARGS)
+
+# What is lost when sockets that share a port are closed, retired or passed on. CONNECTIONS=1000000 for each variant.
+reuseport:
+	@tools/setup.sh demo
+	@tools/reuseport.sh $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(ARGS)
 
 # The C library: libzdt.so, libzdt.a, zdt.h and zdt.pc under PREFIX.
 install:
