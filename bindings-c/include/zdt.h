@@ -684,7 +684,7 @@ int zdt_reuseport_retire(struct zdt_reuseport *group, size_t successors, int wai
 //
 // Returns 0. Blocks: never. Errors, after each of which nothing was changed and all of ours serve on:
 // ZDT_ERROR_PEER_GONE (fewer sockets of others are there), _BUSY (a predecessor of ours has not left yet), _WRONG_STATE
-// (begun already), _INVALID_ARGUMENT, _SYSTEM.
+// (begun already; or the successor has fewer sockets than we), _INVALID_ARGUMENT, _SYSTEM.
 int zdt_reuseport_start_retiring(struct zdt_reuseport *group, size_t successors, int wait_ms, struct zdt_error **err);
 
 // What to do next while sockets retire; *next says it. Whoever joined or left the group meanwhile, all is waited for again.

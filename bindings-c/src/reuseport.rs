@@ -143,7 +143,7 @@ pub unsafe extern "C" fn zdt_reuseport_retire(
 ///
 /// Returns 0. Blocks: never. Errors, after each of which nothing was changed and all of ours serve on:
 /// ZDT_ERROR_PEER_GONE (fewer sockets of others are there), _BUSY (a predecessor of ours has not left yet), _WRONG_STATE
-/// (begun already), _INVALID_ARGUMENT, _SYSTEM.
+/// (begun already; or the successor has fewer sockets than we), _INVALID_ARGUMENT, _SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_reuseport_start_retiring(
     group: *mut zdt_reuseport,
