@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -63,6 +63,11 @@ bench-core:
 # So many executions of the fuzz targets; takes a nightly toolchain and cargo-fuzz. The tests run a fixed, small part.
 fuzz:
 	@tools/fuzz.sh $(EXECUTIONS)
+
+# What is lost when sockets that share a port are closed, retired or passed on. CONNECTIONS=1000000 for each variant.
+reuseport:
+	@tools/setup.sh demo
+	@tools/reuseport.sh $(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(ARGS)
 
 # The C library: libzdt.so, libzdt.a, zdt.h and zdt.pc under PREFIX.
 install:

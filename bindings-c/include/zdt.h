@@ -43,6 +43,8 @@ template <typename T> static inline T zdt_sized(void) {
 #define ZDT_COMPANION_INIT ZDT_SIZED(struct zdt_companion)
 #define ZDT_EVENT_INIT ZDT_SIZED(struct zdt_event)
 #define ZDT_PROGRESS_INIT ZDT_SIZED(struct zdt_progress)
+#define ZDT_REUSEPORT_NEXT_INIT ZDT_SIZED(struct zdt_reuseport_next)
+#define ZDT_REUSEPORT_KERNEL_INIT ZDT_SIZED(struct zdt_reuseport_kernel)
 
 // config.on_mismatch: it is an error (ZDT_ERROR_LISTENER_MISMATCH), and the listener stays unclaimed.
 #define ZDT_MISMATCH_REFUSE 0
@@ -109,6 +111,18 @@ template <typename T> static inline T zdt_sized(void) {
 
 // zdt_gate_wait: somebody is still inside.
 #define ZDT_IN_FLIGHT 1
+
+// zdt_reuseport_step: serve all sockets as ever, and call again after wait_ms or later.
+#define ZDT_STEP_WAIT 1
+
+// zdt_reuseport_step: accept from the socket (UDP: read) until that would block, take it out of your poller, call again.
+#define ZDT_STEP_ACCEPT 2
+
+// zdt_reuseport_step: the socket of this index was closed; close what copies there are (dup, fork), then call again.
+#define ZDT_STEP_CLOSED 3
+
+// zdt_reuseport_step: nothing of ours is left.
+#define ZDT_STEP_DONE 4
 
 // An argument is not what the call takes (an address that does not parse, a NULL pointer, a size of 0).
 #define ZDT_ERROR_INVALID_ARGUMENT 101
@@ -205,6 +219,9 @@ typedef struct zdt_error zdt_error;
 
 // Counts what is in flight, and lets a drain wait for its end. All calls but zdt_gate_free from any thread.
 typedef struct zdt_gate zdt_gate;
+
+// Some sockets at one address (SO_REUSEPORT; socket(7)). One call at a time; the sockets may be used from any thread.
+typedef struct zdt_reuseport zdt_reuseport;
 
 // A takeover: the handle of a process that takes a service over and may be taken over from.
 typedef struct zdt_takeover zdt_takeover;
@@ -446,6 +463,36 @@ typedef struct zdt_connection {
     void *storage;
 } zdt_connection;
 
+// What is next while sockets retire. Fields that do not belong to the kind are 0, the socket -1.
+typedef struct zdt_reuseport_next {
+    // Set by ZDT_REUSEPORT_NEXT_INIT.
+    size_t size;
+    // ZDT_STEP_*.
+    int kind;
+    // ZDT_STEP_ACCEPT: the descriptor, which stays the group's.
+    int socket;
+    // ZDT_STEP_ACCEPT, ZDT_STEP_CLOSED: its index.
+    size_t index;
+    // ZDT_STEP_WAIT: how long, in milliseconds; -1: for ever.
+    int64_t wait_ms;
+    // ZDT_STEP_DONE: how many of our sockets were closed.
+    size_t closed;
+    // ZDT_STEP_DONE: how many of the successor's stay.
+    size_t successors;
+    // ZDT_STEP_DONE: how often was waited: once, and again where the group's members changed.
+    uint32_t waits;
+} zdt_reuseport_next;
+
+// What the kernel does beside, in this network namespace (ip-sysctl). Nothing here relies on it.
+typedef struct zdt_reuseport_kernel {
+    // Set by ZDT_REUSEPORT_KERNEL_INIT.
+    size_t size;
+    // net.ipv4.tcp_migrate_req: whoever waits at a listener that is closed moves to another one of its group.
+    bool migrates;
+    // net.ipv4.tcp_syncookies: 0 never, 1 where a queue overflows, 2 always.
+    uint32_t syncookies;
+} zdt_reuseport_kernel;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -636,6 +683,48 @@ uint64_t zdt_gate_in_flight(const struct zdt_gate *gate);
 
 // Frees a gate. No other thread may be in a call on it, and none may follow. NULL is fine.
 void zdt_gate_free(struct zdt_gate *gate);
+
+// Binds `count` sockets at one address, beside those of a predecessor: `address` as for zdt_listener (options too, which
+// may be NULL), or udp://IP:PORT (without options). Port 0: any, the same for all.
+//
+// Owns: *group, which zdt_reuseport_free ends. Blocks: never.
+// Errors: ZDT_ERROR_INVALID_ARGUMENT, _ADDRESS_IN_USE (by another user, or without SO_REUSEPORT), _SYSTEM.
+int zdt_reuseport_bind(const char *address, const struct zdt_listener_options *options, size_t count, struct zdt_reuseport **group, struct zdt_error **err);
+
+// The descriptor of the socket with this index (0 to count - 1; close-on-exec, non-blocking), which stays the group's.
+// Negative: the group is NULL, or there is no such socket any more. Blocks: never.
+int zdt_reuseport_socket(const struct zdt_reuseport *group, size_t index);
+
+// Takes our sockets away while `successors` of a successor's, at least, stay: nobody is refused, reset or left in a queue.
+// All that is new goes to the successor's from here on (classic BPF; no privilege needed); what is on its way to us is
+// waited for, `wait_ms` (negative: the default, 5 s; less than the slowest handshake loses that one; UDP needs 0).
+// `serve` is called with a descriptor from which something can be accepted (UDP: read), until that would block; it must
+// not close it. Nobody else accepts meanwhile, or stops when a copy of his is to be closed.
+//
+// Returns how many sockets were closed. Blocks: for wait_ms and a little more.
+// Errors: as zdt_reuseport_start_retiring and zdt_reuseport_step.
+int zdt_reuseport_retire(struct zdt_reuseport *group, size_t successors, int wait_ms, void (*serve)(int socket, void *context), void *context, struct zdt_error **err);
+
+// Begins to retire, for accept loops and pollers of one's own: all that is new goes to the successor's sockets from here
+// on. Then call zdt_reuseport_step until ZDT_STEP_DONE. `successors` and `wait_ms` as for zdt_reuseport_retire.
+//
+// Returns 0. Blocks: never. Errors, after each of which nothing was changed and all of ours serve on:
+// ZDT_ERROR_PEER_GONE (fewer sockets of others are there), _BUSY (a predecessor of ours has not left yet), _WRONG_STATE
+// (begun already; or the successor has fewer sockets than we), _INVALID_ARGUMENT, _SYSTEM.
+int zdt_reuseport_start_retiring(struct zdt_reuseport *group, size_t successors, int wait_ms, struct zdt_error **err);
+
+// What to do next while sockets retire; *next says it. Whoever joined or left the group meanwhile, all is waited for again.
+//
+// Returns 0. Blocks: never. Errors: ZDT_ERROR_WRONG_STATE (not begun; or somebody has a copy of a socket that was closed:
+// close it, call again), _PEER_GONE (no socket of a successor's is left: what is left of ours serves on, and one can begin
+// again), _INVALID_ARGUMENT, _SYSTEM (call again).
+int zdt_reuseport_step(struct zdt_reuseport *group, struct zdt_reuseport_next *next, struct zdt_error **err);
+
+// Asks what the kernel does beside. Returns 0. Blocks: never. Errors: ZDT_ERROR_INVALID_ARGUMENT.
+int zdt_reuseport_ask_kernel(struct zdt_reuseport_kernel *answer, struct zdt_error **err);
+
+// Closes the sockets that are left, at once, with the loss that this means, and frees the group. NULL is fine.
+void zdt_reuseport_free(struct zdt_reuseport *group);
 
 // The number, positive: one of ZDT_ERROR_*. 0 for NULL.
 int zdt_error_number(const struct zdt_error *error);

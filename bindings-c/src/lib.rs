@@ -11,5 +11,6 @@ pub mod event;
 pub mod fds;
 pub mod gate;
 pub mod offer;
+pub mod reuseport;
 mod sized;
 pub mod takeover;

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 prefix=${1:-$root/build/c}
 sources="$here/test_zdt.c $here/test_calls.c $here/test_plain.c $here/test_behaviours.c $here/test_errors.c \
-    $here/test_move.c $here/test_death.c $here/link.c $here/two.c"
+    $here/test_move.c $here/test_death.c $here/test_reuseport.c $here/link.c $here/two.c"
 warnings="-std=c11 -Wall -Wextra -Wpedantic -Werror"
 passed=0
 failed=0
@@ -86,6 +86,8 @@ step "the_version_is_that_of_zdt_pc" \
         ${CC:-cc} '$log/v.c' -o '$log/v' $shared && test \"\$('$log/v')\" = '$version'"
 
 step "the_pidfds_for_valgrind_build" ${CC:-cc} $warnings -g -fPIC -shared "$here/pidfd_for_valgrind.c" -o "$log/pidfd.so"
+step "the_classic_example_builds" ${CC:-cc} $warnings -g "$here/../examples/classic.c" -o "$log/classic" $shared
+step "the_classic_flow_loses_nobody" python3 "$root/tools/classic.py" "$log/classic"
 tests "as it is" "$log/test_zdt"
 tests "against libzdt.a" "$log/test_static"
 tests "under AddressSanitizer" env ASAN_OPTIONS=detect_leaks=1 "$log/test_asan"

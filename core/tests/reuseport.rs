@@ -60,8 +60,8 @@ fn a_group_that_retires_loses_nobody_in_its_queue() {
 #[test]
 fn what_is_new_goes_to_the_successors_while_a_group_retires() {
     let mut predecessor = group("127.0.0.1:0", 3);
-    let successors = successor(&predecessor, 2);
-    predecessor.start_retiring(2, None).unwrap();
+    let successors = successor(&predecessor, 4);
+    predecessor.start_retiring(4, None).unwrap();
     let clients: Vec<_> = (0..CLIENTS).map(|_| connect(predecessor.address())).collect();
     assert_eq!((waiting(&predecessor), waiting(&successors)), (0, CLIENTS as u32));
     assert!(matches!(predecessor.step().unwrap(), Step::Wait(Some(until)) if until > Instant::now()));
@@ -102,7 +102,7 @@ fn five_retirements_under_load_lose_nobody() {
             lost
         };
         let clients: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
-        for count in [2, 1, 3, 4, 1] {
+        for count in [3, 3, 4, 4, 6] {
             let stop = AtomicBool::new(false);
             let successors = group(&address.to_string(), count);
             predecessor = thread::scope(|scope| {

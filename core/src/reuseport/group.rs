@@ -22,7 +22,8 @@ pub const WAIT: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(10);
 
 /// Some sockets at one address (SO_REUSEPORT, socket(7)), one for each worker: TCP listeners or UDP sockets. The kernel
-/// spreads what arrives over them and over those of a successor, which binds the same address.
+/// spreads what arrives over them and over those of a successor, which binds the same address:
+/// as many sockets as we have, or more.
 ///
 /// A listener that is closed resets whoever waits in its queue and every handshake that is under way. [`retire`](Group::retire)
 /// does not: the kernel is told to give all that is new to the successor's sockets (classic BPF, no privilege needed), what
@@ -42,7 +43,6 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// used from any thread meanwhile. A group that is dropped closes its sockets at once, with the loss that this means.
 #[derive(Debug)]
 pub struct Group {
-    /// In the order of their slots.
     sockets: Vec<Ours>,
     address: SocketAddr,
     udp: bool,
@@ -63,12 +63,10 @@ struct Retiring {
     wait: Duration,
     /// Who of theirs was there at the last steering.
     theirs: BTreeSet<u64>,
-    /// Something could have come to us since.
-    exposed: bool,
     /// When whatever was on its way to us at the last steering has arrived; none: never.
     until: Option<Instant>,
-    /// See [`Layout`].
-    turned: bool,
+    /// How many slots ours had at the beginning.
+    front: usize,
     closed: BTreeSet<u64>,
     waits: u32,
 }
@@ -94,8 +92,7 @@ pub struct Retired {
     pub closed: usize,
     /// How many of the successor's stay.
     pub successors: usize,
-    /// How often was waited: once, and again whenever the group's members changed, and where several sockets made place for
-    /// a single one.
+    /// How often was waited: once, and again whenever the group's members changed.
     pub waits: u32,
 }
 
@@ -228,7 +225,8 @@ impl Group {
     /// # Errors
     /// Nothing was changed, and we serve on, after each: `PeerGone`: the kernel lists fewer sockets of others at the address
     /// (bound with SO_REUSEPORT, by the same user). `Busy`: a predecessor of ours has not left yet. `WrongState`: begun
-    /// already. `InvalidArgument`: no successors. `System`.
+    /// already; or we have more sockets than they, and then nobody could tell which slots would be theirs at the end.
+    /// `InvalidArgument`: no successors. `System`.
     pub fn start_retiring(&mut self, successors: usize, wait: Option<Duration>) -> Result<()> {
         let serving = "nothing was changed, and all of ours serve on";
         if successors == 0 {
@@ -244,19 +242,24 @@ impl Group {
             let now = format!("{serving}; let who has them leave first (`ss -lnp`), then call again");
             return Err(Error::new(ErrorKind::Busy, what, now));
         }
-        if theirs.len() < successors {
-            let what = format!("{} has {} sockets beside ours, not {successors}", self.words(), theirs.len());
+        let (found, ours) = (theirs.len(), self.sockets.len());
+        if found < successors {
+            let what = format!("{} has {found} sockets beside ours, not {successors}", self.words());
             let now = format!(
                 "{serving}; the successor binds with SO_REUSEPORT, as the same user, then call again"
             );
             return Err(Error::new(ErrorKind::PeerGone, what, now));
         }
+        if found < ours {
+            let what = format!("{found} sockets cannot stand in for {ours} at {}", self.words());
+            let now = format!("{serving}; the successor binds as many sockets as we have, then call again");
+            return Err(Error::new(ErrorKind::WrongState, what, now));
+        }
         self.retiring = Some(Retiring {
             wait: wait.unwrap_or(WAIT),
             theirs: BTreeSet::new(),
-            exposed: true,
             until: None,
-            turned: false,
+            front: self.sockets.len(),
             closed: BTreeSet::new(),
             waits: 0,
         });
@@ -268,7 +271,7 @@ impl Group {
     ///
     /// # Errors
     /// `WrongState`: not begun; or somebody holds a copy of a socket that was closed: close it, then call again. `PeerGone`:
-    /// no socket of a successor's is left: those of ours that are not closed yet serve on, and one can begin again.
+    /// too few of a successor's sockets are left: those of ours that are not closed yet serve on, and one can begin again.
     /// `System` (no descriptor was left, for instance): call again.
     pub fn step(&mut self) -> Result<Step> {
         let theirs = self.others()?;
@@ -288,48 +291,44 @@ impl Group {
             let now = "whoever waits in their queues can still be accepted there; close the copies, then call again";
             return Err(Error::new(ErrorKind::WrongState, what, now));
         }
-        if self.sockets.is_empty() {
+        let Some(leaving) = self.sockets.last() else {
             let (closed, waits) = (retiring.closed.len(), retiring.waits);
             return Ok(Step::Done(Retired { closed, successors: theirs.len(), waits }));
-        }
-        // With one of theirs in slot 0, a new one may be there in its place, or behind ours: nobody can tell.
-        if theirs.is_empty() || retiring.turned && theirs.is_disjoint(&retiring.theirs) {
+        };
+        let (index, inode) = (leaving.index, leaving.inode);
+        let layout = Layout { front: retiring.front, ours: self.sockets.len(), theirs: theirs.len() };
+        let Some(slots) = layout.closing() else {
+            let what = format!("{} sockets are left of the successor's at {here}, too few", theirs.len());
             self.stay(theirs);
-            let now = format!("{} of ours serve on; begin again with another successor", self.sockets.len());
-            return Err(Error::new(ErrorKind::PeerGone, format!("no successor is left at {here}"), now));
-        }
-        if retiring.exposed || theirs != retiring.theirs {
+            let now = format!("{} of ours serve on; begin again with another successor", layout.ours);
+            return Err(Error::new(ErrorKind::PeerGone, what, now));
+        };
+        if theirs != retiring.theirs {
             self.steer_to(theirs)?;
             return Ok(Step::Wait(self.retiring.as_ref().and_then(|retiring| retiring.until)));
         }
         if retiring.until.is_none_or(|until| Instant::now() < until) {
             return Ok(Step::Wait(retiring.until));
         }
-        let layout = Layout { ours: self.sockets.len(), theirs: theirs.len(), turned: retiring.turned };
-        let close = layout.close();
-        let leaving = &self.sockets[close.which];
         if inet::is_readable(leaving.socket.as_fd()).map_err(system("poll"))? {
-            return Ok(Step::Accept(leaving.index));
+            return Ok(Step::Accept(index));
         }
-        self.steer(close.slots)?;
-        let Ours { index, inode, socket } = self.sockets.remove(close.which);
-        drop(socket);
+        self.steer(slots)?;
+        drop(self.sockets.pop());
         if let Some(retiring) = &mut self.retiring {
             retiring.closed.insert(inode);
-            retiring.turned |= close.turns;
-            retiring.exposed |= close.turns;
         }
         Ok(Step::Closed(index))
     }
 
     /// Steers to `theirs`, and begins to wait.
     fn steer_to(&mut self, theirs: BTreeSet<u64>) -> Result<()> {
-        let turned = self.retiring.as_ref().is_some_and(|retiring| retiring.turned);
-        self.steer(Layout { ours: self.sockets.len(), theirs: theirs.len(), turned }.theirs())?;
+        let front = self.retiring.as_ref().map_or(self.sockets.len(), |retiring| retiring.front);
+        let layout = Layout { front, ours: self.sockets.len(), theirs: theirs.len() };
+        layout.behind().map_or(Ok(()), |slots| self.steer(slots))?;
         if let Some(retiring) = &mut self.retiring {
             retiring.until = Instant::now().checked_add(retiring.wait);
             retiring.theirs = theirs;
-            retiring.exposed = false;
             retiring.waits += 1;
         }
         Ok(())
@@ -346,10 +345,8 @@ impl Group {
         if let Some(ours) = self.sockets.first() {
             let _ = sys::unsteer(ours.socket.as_fd());
         }
-        if self.retiring.take().is_some_and(|retiring| retiring.turned) {
-            // When theirs left slot 0, our last one moved there; or will, when theirs leave.
-            let last = self.sockets.pop();
-            self.sockets.splice(0..0, last);
+        if self.retiring.take().is_some_and(|retiring| !retiring.closed.is_empty()) {
+            // Some of them are where ours were, so among ours.
             self.elders.extend(theirs);
         }
     }

@@ -8,6 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 /// TCP_LISTEN, as /proc/net writes it.
 const LISTEN: &str = "0A";
 
+/// The table comes in pieces. Of TCP each begins where the last one ended; of UDP it is found by counting again, so that a
+/// line is skipped where an earlier socket was closed meanwhile. What any look has seen is there.
+const UDP_LOOKS: usize = 4;
+
 /// The sockets of this network namespace that listen at exactly `address` (`udp`: that are bound to it).
 pub fn at(address: &SocketAddr, udp: bool) -> io::Result<BTreeSet<u64>> {
     let file = match (udp, address) {
@@ -16,9 +20,13 @@ pub fn at(address: &SocketAddr, udp: bool) -> io::Result<BTreeSet<u64>> {
         (true, SocketAddr::V4(_)) => "udp",
         (true, SocketAddr::V6(_)) => "udp6",
     };
-    // Of the thread, since a network namespace is a thread's.
-    let table = File::open(format!("/proc/thread-self/net/{file}"))?;
-    inodes(BufReader::with_capacity(1 << 16, table), &text(address), udp)
+    let mut found = BTreeSet::new();
+    for _ in 0..if udp { UDP_LOOKS } else { 1 } {
+        // Of the thread, since a network namespace is a thread's.
+        let table = File::open(format!("/proc/thread-self/net/{file}"))?;
+        found.append(&mut inodes(BufReader::with_capacity(1 << 16, table), &text(address), udp)?);
+    }
+    Ok(found)
 }
 
 /// From the lines of such a file. TCP's listeners come first, so that of many connections none is read.

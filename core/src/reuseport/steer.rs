@@ -1,53 +1,42 @@
-//! Which slots of a group are the successors', and which of ours may be closed next. Pure: no sockets here.
+//! Which slots of a group are the successors' for certain, and what to steer to while one of ours is closed. Pure: no
+//! sockets here.
 //!
 //! Everything follows from two facts of the kernel: who joins goes to the end, and when a socket is closed the last one
-//! moves into its slot. Where the same slots are the successors' before and after a close, no moment is left in which
-//! anything new could come to us.
+//! moves into its slot. When our predecessors left, some of ours moved into their slots, in an order that nobody can ask
+//! for. So nothing here depends on the order of ours: they are somewhere in the first slots, the front. What is behind the
+//! front is theirs, and each close moves the last of them into the front.
 
 use crate::sys::reuseport::Slots;
 
 /// Where the sockets of a group are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// How many are ours; at least one.
+    /// How many slots ours had when we began: all in front, with none of theirs between.
+    pub front: usize,
+    /// How many of ours are left; at least one.
     pub ours: usize,
-    /// How many are theirs; at least one.
+    /// How many are theirs.
     pub theirs: usize,
-    /// One of theirs has slot 0, and ours follow it. Else ours come first.
-    pub turned: bool,
-}
-
-/// How one of ours leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Close {
-    /// Which: its place among ours, in the order of their slots.
-    pub which: usize,
-    /// What to steer to before the close.
-    pub slots: Slots,
-    /// For a moment the kernel chooses among all, ours too: steer again, and wait again. From here on the layout is turned.
-    pub turns: bool,
 }
 
 impl Layout {
-    /// All of theirs, as far as they are next to each other.
-    pub fn theirs(self) -> Slots {
-        if self.turned { slots(0, 1) } else { slots(self.ours, self.theirs) }
+    /// The slots behind the front; none: nothing is known to be theirs.
+    pub fn behind(self) -> Option<Slots> {
+        let all = self.ours + self.theirs;
+        (all > self.front).then(|| slots(self.front, all - self.front))
     }
 
-    /// The next close.
-    pub fn close(self) -> Close {
-        let last = self.ours - 1;
-        match self {
-            // Slot 0 stays theirs, whatever moves.
-            Layout { turned: true, .. } => Close { which: last, slots: slots(0, 1), turns: false },
-            // The group's last slot; afterwards there is none such, so the kernel chooses by hash among theirs alone.
-            Layout { ours: 1, theirs, .. } => Close { which: 0, slots: slots(theirs, 1), turns: false },
-            // Their only one has to move. It moves to slot 0, where it stays.
-            Layout { theirs: 1, ours, .. } => Close { which: 0, slots: slots(ours, 1), turns: true },
-            // Their last one moves to the slot before their first: the others stay where they are.
-            Layout { ours, theirs, .. } => {
-                Close { which: last, slots: slots(ours, theirs - 1), turns: false }
-            }
+    /// What to steer to before one of ours, whichever, is closed, so that neither before nor after it anything can come to
+    /// us; none: too few of theirs are left.
+    pub fn closing(self) -> Option<Slots> {
+        let behind = self.behind()?;
+        let last = Slots { first: behind.first + behind.count - 1, count: 1 };
+        match self.ours {
+            // Afterwards there is no such slot, so the kernel chooses by hash among all, which are theirs.
+            1 => Some(last),
+            // The last one moves into the front, the others behind it stay where they are.
+            _ if behind.count > 1 => Some(Slots { count: behind.count - 1, ..behind }),
+            _ => None,
         }
     }
 }
@@ -61,79 +50,60 @@ fn slots(first: usize, count: usize) -> Slots {
 mod tests {
     use super::*;
 
-    /// Whose a socket is, and which.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Socket {
-        Ours(usize),
+        Ours,
         Theirs,
     }
     use Socket::{Ours, Theirs};
 
     /// Who gets what arrives: the slots, or by hash everybody if one of them is not there.
-    fn targets(group: &[Socket], slots: Slots) -> &[Socket] {
-        let range = slots.first as usize..(slots.first + slots.count) as usize;
-        group.get(range).unwrap_or(group)
-    }
-
     fn only_theirs(group: &[Socket], slots: Slots) -> bool {
-        targets(group, slots).iter().all(|socket| *socket == Theirs)
+        let range = slots.first as usize..(slots.first + slots.count) as usize;
+        group.get(range).unwrap_or(group).iter().all(|socket| *socket == Theirs)
     }
 
-    /// Closes all of ours as the group does, and counts the moments in which something could come to us. `joins` more of
-    /// theirs join before close number `when`.
-    fn walk(ours: usize, theirs: usize, joins: usize, when: usize) -> usize {
-        let mut group: Vec<Socket> = (0..ours).map(Ours).chain((0..theirs).map(|_| Theirs)).collect();
-        let mut left: Vec<usize> = (0..ours).collect();
-        let mut turned = false;
-        let mut moments = 0;
-        for number in 0..ours {
-            if number == when {
-                group.extend(std::iter::repeat_n(Theirs, joins));
-            }
-            let layout = Layout { ours: left.len(), theirs: group.len() - left.len(), turned };
-            assert!(only_theirs(&group, layout.theirs()), "{layout:?} {group:?}");
-            let close = layout.close();
-            assert!(only_theirs(&group, close.slots), "before {close:?}: {group:?}");
-            let closed = Ours(left.remove(close.which));
-            let slot = group.iter().position(|socket| *socket == closed).unwrap();
-            group.swap_remove(slot); // as the kernel does
-            let exposed = !only_theirs(&group, close.slots);
-            assert_eq!(exposed, close.turns, "after {close:?}: {group:?}");
-            moments += usize::from(exposed);
-            turned |= close.turns;
+    /// Closes all of ours as a group does, in an order that `pick` decides; `joins` more of theirs join before each close.
+    fn walk(ours: usize, theirs: usize, joins: usize, mut pick: impl FnMut(usize) -> usize) {
+        let mut group = vec![Ours; ours];
+        group.resize(ours + theirs, Theirs);
+        for left in (1..=ours).rev() {
+            let layout = Layout { front: ours, ours: left, theirs: group.len() - left };
+            assert!(only_theirs(&group, layout.behind().unwrap()), "{layout:?} {group:?}");
+            let closing = layout.closing().unwrap();
+            assert!(only_theirs(&group, closing), "before: {closing:?} {group:?}");
+            let slots: Vec<usize> = (0..group.len()).filter(|slot| group[*slot] == Ours).collect();
+            group.swap_remove(slots[pick(left)]); // as the kernel does
+            assert!(only_theirs(&group, closing), "after: {closing:?} {group:?}");
+            group.resize(group.len() + joins, Theirs);
         }
-        moments
     }
 
     #[test]
-    fn nothing_comes_to_us_while_we_close_ours_one_by_one() {
-        for ours in 1..8 {
-            for theirs in 1..8 {
-                let moments = walk(ours, theirs, 0, 0);
-                assert_eq!(
-                    moments,
-                    usize::from(ours > 1 && theirs == 1),
-                    "{ours} of ours, {theirs} of theirs"
-                );
+    fn nothing_comes_to_us_in_whatever_order_ours_are_closed() {
+        for ours in 1_usize..6 {
+            let orders: usize = (1..=ours).product();
+            for theirs in ours..ours + 3 {
+                for joins in 0..3 {
+                    for mut order in 0..orders {
+                        walk(ours, theirs, joins, |left| {
+                            let place = order % left;
+                            order /= left;
+                            place
+                        });
+                    }
+                }
             }
         }
     }
 
     #[test]
-    fn nor_does_it_when_more_of_theirs_join_meanwhile() {
-        for (ours, theirs) in (1..6).flat_map(|ours| (1..4).map(move |theirs| (ours, theirs))) {
-            for (joins, when) in (1..4).flat_map(|joins| (0..ours).map(move |when| (joins, when))) {
-                assert!(walk(ours, theirs, joins, when) <= 1);
-            }
+    fn where_theirs_are_fewer_the_last_of_ours_cannot_be_closed() {
+        for (ours, theirs) in (1..6).flat_map(|theirs| (theirs + 1..7).map(move |ours| (ours, theirs))) {
+            // After as many closes as there are slots to spare.
+            let left = ours - (theirs - 1);
+            assert_eq!(Layout { front: ours, ours: left, theirs }.closing(), None, "{ours} {theirs}");
         }
-    }
-
-    #[test]
-    fn closing_the_first_of_two_first_would_send_some_to_the_second() {
-        let mut group = vec![Ours(0), Ours(1), Theirs, Theirs];
-        let slots = Layout { ours: 2, theirs: 2, turned: false }.theirs();
-        assert!(only_theirs(&group, slots));
-        group.swap_remove(0);
-        assert!(!only_theirs(&group, slots));
+        assert_eq!(Layout { front: 2, ours: 2, theirs: 0 }.behind(), None);
     }
 }

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""tools/classic.py COMMAND...: whether an example of the classic flow loses nobody. COMMAND is called with the path of a
+pidfile and an address; the second time it follows the first one. Exits with 0 if every connection was answered, the one
+in flight too, and the first process ended by itself."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+PATIENCE = 30
+
+
+def echoes(client: socket.socket) -> None:
+    client.sendall(b"?")
+    if client.recv(1) != b"?":
+        sys.exit("FAILED: no answer")
+
+
+def connected(address: tuple[str, int]) -> socket.socket:
+    return socket.create_connection(address, timeout=PATIENCE)
+
+
+def first_connection(address: tuple[str, int]) -> socket.socket:
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return connected(address)
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                sys.exit("FAILED: nobody listens")
+            time.sleep(0.01)
+
+
+def main() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    with tempfile.TemporaryDirectory() as place:
+        command = [*sys.argv[1:], f"{place}/classic.pid", f"tcp://{address[0]}:{address[1]}"]
+        with subprocess.Popen(command) as first:
+            try:
+                in_flight = first_connection(address)
+                echoes(in_flight)
+                with subprocess.Popen(command) as second:
+                    try:
+                        served = until_it_ends(first, in_flight, address)
+                    finally:
+                        second.kill()
+            finally:
+                first.kill()
+    print(f"{served} connections, none lost")
+
+
+def until_it_ends(first: subprocess.Popen[bytes], in_flight: socket.socket, address: tuple[str, int]) -> int:
+    """Connects all the time; lets the one in flight go when the first process has long been told."""
+    begin = time.monotonic()
+    served = 0
+    while first.poll() is None:
+        if time.monotonic() - begin > PATIENCE:
+            sys.exit("FAILED: the first process does not end")
+        with connected(address) as client:
+            echoes(client)
+        served += 1
+        if served == 200:
+            echoes(in_flight)
+            in_flight.close()
+        time.sleep(0.002)
+    if first.returncode != 0:
+        sys.exit(f"FAILED: the first process ended with {first.returncode}")
+    with connected(address) as client:
+        echoes(client)
+    return served
+
+
+main()
