@@ -284,7 +284,7 @@ impl State {
                 down.batch.push(slot, &connection, memfd);
                 down.room -= descriptors;
                 down.lend(slot, connection);
-                self.progress.offered += 1;
+                self.given.get_or_insert_default().offered += 1;
                 Ok(())
             }
             Err(NoOffer::NotDraining) => {
@@ -307,7 +307,7 @@ impl State {
 
     /// The successor uses the connection in `slot`.
     pub(super) fn settled(&mut self, slot: u32) -> Option<u64> {
-        let progress = &mut self.progress;
+        let progress = self.given.get_or_insert_default();
         self.down.as_mut()?.decided(slot, |lent| {
             let connection = lent.as_ref()?;
             progress.count(connection);
@@ -320,7 +320,7 @@ impl State {
         let down = self.down.as_mut()?;
         let connection = down.decided(slot, |lent| lent.take().map(Box::new))?;
         down.room += connection.descriptors() as u64;
-        self.progress.returned += 1;
+        self.given.get_or_insert_default().returned += 1;
         Some(connection)
     }
 

@@ -76,6 +76,8 @@ pub(crate) struct Successor {
     dead: bool,
     /// How many of the first offers are still to be settled; `None`: none has come.
     first: Option<u32>,
+    /// The predecessor has said that nothing more will be offered.
+    last: bool,
     committing: bool,
     owes_answer: bool,
     /// The application called `ready` before the listeners were checked.
@@ -97,6 +99,7 @@ impl Successor {
             link: true,
             dead: false,
             first: None,
+            last: false,
             committing: false,
             owes_answer: false,
             ready: false,
@@ -123,6 +126,11 @@ impl Successor {
     /// The listeners are complete and wait to be checked.
     pub(crate) fn is_checking(&self) -> bool {
         self.phase == Phase::Checking
+    }
+
+    /// The service is ours, and connections still come, or wait for the application's answer.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.phase == Phase::Committed && (self.link && !self.last || !self.hand.is_empty())
     }
 
     #[cfg(test)]
@@ -186,6 +194,7 @@ impl Successor {
                 context.tell(Tell::Offer(*slot));
             }
         }
+        self.last |= last;
         if last && self.first.is_none() {
             self.first = Some(0);
         }

@@ -136,7 +136,7 @@ impl State {
             }
             Message::Listeners(listeners) => self.take_listeners(listeners, fds)?,
             Message::Draining(draining) => {
-                self.progress.expected = self.progress.expected.max(draining.connections);
+                self.received.expected = self.received.expected.max(draining.connections);
                 FromPredecessor::Draining
             }
             Message::Offer(offers) => return self.take_offers(offers, fds, now),
@@ -189,7 +189,7 @@ impl State {
         up.peer.runtime = welcome.runtime;
         up.peer.generation = welcome.generation;
         self.generation = welcome.generation + 1;
-        self.progress.expected = welcome.connections;
+        self.received.expected = welcome.connections;
         make_room(welcome.connections + u64::from(welcome.listeners), up.peer.pid)?;
         Ok(FromPredecessor::Welcome { owner: welcome.owner, epoch: welcome.epoch, attempt: welcome.attempt })
     }
@@ -254,7 +254,7 @@ impl State {
         if !fits {
             return Err(Error::new(ErrorKind::OutOfOrder, "an OFFER does not fit the step", ""));
         }
-        self.progress.offered += slots.len() as u64;
+        self.received.offered += slots.len() as u64;
         for mut parcel in unpack(offers.items, fds) {
             if let Some((memfd, length)) = parcel.memfd() {
                 let bytes =
