@@ -168,8 +168,9 @@ impl Run<'_> {
             }
             "migrated" => {
                 act.migrated = true;
-                act.generation.moved = number("moved");
-                act.generation.returned = number("returned");
+                // One that accepted for a hung successor drains once more, when that one is awake.
+                act.generation.moved = act.generation.moved.max(number("moved"));
+                act.generation.returned = act.generation.returned.max(number("returned"));
             }
             "exit" => {
                 let is_last = who == self.story.options.takeovers + 1;
@@ -184,7 +185,9 @@ impl Run<'_> {
                 }
                 self.story.cast.forget(who.saturating_sub(LOGS));
             }
-            "resume" | "aborted" | "accept" | "returned" => {
+            // Its successor got no processor for so long: nobody is lost, and two accept for a while.
+            "accept" => self.report.shared += 1,
+            "resume" | "aborted" | "returned" => {
                 return Err(format!("generation {who} told {line}").into());
             }
             _ => {}

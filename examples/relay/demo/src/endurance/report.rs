@@ -88,6 +88,8 @@ pub struct Endured {
     pub failed: u64,
     /// Everything that is not as promised, in words.
     pub complaints: Vec<String>,
+    /// How often a predecessor accepted too, because its successor left a queue unserved for too long: the machine is slow.
+    pub shared: u64,
     /// How long it took, without the wait for the machine to become as it was.
     pub seconds: f64,
     /// Long-lived connections, all of which moved each time.
@@ -173,10 +175,11 @@ impl Endured {
         }
         let _ = write!(
             text,
-            "{} takeovers in {:.0} s, {} failed; {} requests on {} live and {} new connections\nreport: {}",
+            "{} takeovers in {:.0} s, {} failed, {} with a successor that hung; {} requests on {} live and {} new connections\nreport: {}",
             grouped(self.takeovers),
             self.seconds,
             self.failed,
+            self.shared,
             grouped(self.requests),
             grouped(self.live_connections),
             grouped(self.new_connections),
