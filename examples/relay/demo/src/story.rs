@@ -118,6 +118,10 @@ impl<'a> Story<'a> {
         command.arg(format!("--connections={connections}"));
         command.arg(format!("--rate={rate}"));
         command.arg(format!("--new-per-second={new_per_second}"));
+        if self.options.endurance {
+            // Three generations that start at once on a slow machine keep a fourth one waiting.
+            command.arg("--timeout-ms=30000");
+        }
         self.cast.start(VERIFIER, command)?;
         Ok(())
     }
