@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations endurance smoke papers bench-core reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -47,6 +47,12 @@ matrix:
 generations:
 	@tools/setup.sh demo
 	@tools/test.sh generations
+
+# A thousand takeovers in a row, all languages mixed, under load, every second round without a pause: make endurance N=1000.
+endurance: N = 1000
+endurance:
+	@tools/setup.sh demo
+	@tools/endurance.sh --takeovers $(N)
 
 smoke:
 	@tools/setup.sh demo

@@ -2,7 +2,8 @@
 
 use crate::connection::Connection;
 
-/// What a takeover has done so far, seen from one process. All counters start at 0 with the link.
+/// What a takeover has done so far, seen from one process. All counters start at 0 with each link:
+/// they are those of the one to our predecessor until a successor comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Our generation.

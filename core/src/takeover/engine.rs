@@ -244,6 +244,9 @@ impl Engine {
         }
         let mut context = context!(self, now);
         if let (Some(down), Some(deed), Some(ledger)) = (&mut self.down, deed, down_ledger) {
+            if !self.up.as_ref().is_some_and(Successor::is_receiving) && down.received_all(&mut context) {
+                return Step::Moved;
+            }
             if down.step(deed, ledger, &mut context) {
                 return Step::Moved;
             }

@@ -166,7 +166,7 @@ impl State {
         if let Err(error) = watched {
             return Err(Box::new((newcomer, error)));
         }
-        self.progress = crate::Progress { expected: self.connections, ..Default::default() };
+        self.given = Some(crate::Progress { expected: self.connections, ..Default::default() });
         self.down = Some(Down::new(newcomer.link, ledger, pidfd, peer, reads, hello.free_descriptors));
         self.engine.welcome(attempt, out.now());
         Ok(())

@@ -345,18 +345,18 @@ impl State {
                 None => Err(NoOffer::NotDraining),
             })
         })?;
-        self.progress.offered += 1;
+        self.given.get_or_insert_default().offered += 1;
         Ok(())
     }
 
     /// The successor uses the connection in `slot`.
     pub(super) fn settled(&mut self, slot: u32) -> Option<u64> {
-        self.down.as_mut()?.settled(slot, &mut self.progress)
+        self.down.as_mut()?.settled(slot, self.given.get_or_insert_default())
     }
 
     /// The connection in `slot` is the application's again.
     pub(super) fn returned(&mut self, slot: u32) -> Option<Box<Frozen>> {
-        self.down.as_mut()?.returned(slot, &mut self.progress)
+        self.down.as_mut()?.returned(slot, self.given.get_or_insert_default())
     }
 
     /// A descriptor of `batch` turned out to be closed: the whole batch goes back to the application.

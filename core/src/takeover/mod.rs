@@ -307,7 +307,7 @@ impl Takeover {
 
     /// What the takeover has done so far.
     pub fn progress(&self) -> Progress {
-        self.inner.peek(|state| Progress { generation: state.generation, ..state.progress })
+        self.inner.peek(|state| Progress { generation: state.generation, ..state.progress() })
     }
 
     /// Leaves: every offer is answered or taken back, an owner without a successor gives the service up and unlinks the

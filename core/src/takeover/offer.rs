@@ -85,9 +85,9 @@ impl State {
             .engine
             .with(self.clock, |up, _, context| up.as_mut().is_some_and(|up| up.adopt(slot, ledger, context)));
         if ours {
-            self.progress.count(connection);
+            self.received.count(connection);
         } else {
-            self.progress.returned += 1;
+            self.received.returned += 1;
         }
         ours
     }
@@ -125,7 +125,7 @@ impl State {
         let Some(up) = &self.up else { return Refusal::Gone };
         let Some(ledger) = &up.ledger else { return Refusal::Gone };
         let dead = up.is_dead();
-        self.progress.returned += 1;
+        self.received.returned += 1;
         self.engine.with(self.clock, |up, _, context| match up {
             Some(up) => up.refuse(slot, dead, ledger, context),
             None => Refusal::Gone,

@@ -23,6 +23,8 @@ enum Phase {
     Handshake,
     /// Waits for READY.
     WarmUp,
+    /// READY is here, but our own predecessor still gives us connections: those would be left behind.
+    Receiving,
     /// The application was told to stop accepting; DRAINING goes out when it has.
     Stopping,
     /// DRAINING is out: the deed may change hands.
@@ -137,15 +139,26 @@ impl Predecessor {
                 self.timers.set(Timer::Ready, context.now + context.durations.ready);
             }
             (FromSuccessor::Ready, Phase::WarmUp) => {
-                self.phase = Phase::Stopping;
+                self.phase = Phase::Receiving;
                 self.timers.clear(Timer::Ready);
+                // By then whoever gives us connections has reached the end of its own drain, or hangs.
                 self.timers.set(Timer::Drain, context.now + context.durations.drain);
-                self.tell_drain(context);
             }
             (FromSuccessor::Answer, _) => self.found_awake(context),
             (FromSuccessor::Note, _) => {}
             _ => self.abort(Cause::Broke, context),
         }
+    }
+
+    /// Nothing more comes from our own predecessor: if READY waits for that, drain. Whether it did.
+    pub(crate) fn received_all(&mut self, context: &mut Context<'_>) -> bool {
+        let waits = self.phase == Phase::Receiving && self.aborting.is_none();
+        if waits {
+            self.phase = Phase::Stopping;
+            self.timers.set(Timer::Drain, context.now + context.durations.drain);
+            self.tell_drain(context);
+        }
+        waits
     }
 
     fn tell_drain(&mut self, context: &mut Context<'_>) {
@@ -246,6 +259,9 @@ impl Predecessor {
         self.timers.clear(timer);
         match timer {
             Timer::Handshake | Timer::Ready | Timer::Commit => self.abort(Cause::Late(timer), context),
+            Timer::Drain if self.phase == Phase::Receiving => {
+                self.received_all(context);
+            }
             Timer::Drain if self.phase == Phase::Handed => {
                 self.expired = true;
                 self.complete = true;

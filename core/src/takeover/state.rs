@@ -130,7 +130,10 @@ pub(super) struct State {
     pub generation: u64,
     /// How many connections the application says there are.
     pub connections: u64,
-    pub progress: Progress,
+    /// What came over the link up.
+    pub received: Progress,
+    /// What went over the link down, since somebody was there. Both links may be busy at once.
+    pub given: Option<Progress>,
     /// What ended our own attempt, in words.
     pub fault: Option<Error>,
     pub closed: bool,
@@ -160,7 +163,8 @@ impl State {
             events: VecDeque::new(),
             generation: 1,
             connections: 0,
-            progress: Progress::default(),
+            received: Progress::default(),
+            given: None,
             fault: None,
             closed: false,
             clock: 0,
@@ -171,6 +175,11 @@ impl State {
             retry_at: None,
             hang_check_at: None,
         }
+    }
+
+    /// Of the link that was made last.
+    pub(super) fn progress(&self) -> Progress {
+        self.given.unwrap_or(self.received)
     }
 
     /// The application is back: it has carried out what the events it took told it to do.

@@ -63,6 +63,8 @@ pub(crate) struct Successor {
     dead: bool,
     /// How many of the first offers are still to be settled; `None`: none has come.
     first: Option<u32>,
+    /// The predecessor has said that nothing more will be offered.
+    last: bool,
     committing: bool,
     owes_answer: bool,
     /// The application called `ready` before the listeners were checked.
@@ -83,6 +85,7 @@ impl Successor {
             link: true,
             dead: false,
             first: None,
+            last: false,
             committing: false,
             owes_answer: false,
             ready: false,
@@ -109,6 +112,11 @@ impl Successor {
     /// The listeners are complete and wait to be checked.
     pub(crate) fn is_checking(&self) -> bool {
         self.phase == Phase::Checking
+    }
+
+    /// The service is ours, and connections still come, or wait for the application's answer.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.phase == Phase::Committed && (self.link && !self.last || !self.hand.is_empty())
     }
 
     #[cfg(any(test, fuzzing))]
@@ -173,6 +181,7 @@ impl Successor {
                 context.tell(Tell::Offer(*slot));
             }
         }
+        self.last |= last;
         if last && self.first.is_none() {
             self.first = Some(0);
         }
@@ -180,7 +189,14 @@ impl Successor {
     }
 
     /// A batch came without all its descriptors: every word is refused, before what came is closed.
-    pub(crate) fn refuse_batch(&mut self, slots: &[u32], ledger: &impl Ledger, context: &mut Context<'_>) {
+    pub(crate) fn refuse_batch(
+        &mut self,
+        slots: &[u32],
+        last: bool,
+        ledger: &impl Ledger,
+        context: &mut Context<'_>,
+    ) {
+        self.last |= last;
         for slot in slots.iter().filter(|slot| **slot < ledger.slots()) {
             self.hand.take(*slot);
             self.refuse(*slot, false, ledger, context);

@@ -210,7 +210,7 @@ impl State {
             }
             Message::Listeners(listeners) => self.take_listeners(listeners, fds)?,
             Message::Draining(draining) => {
-                self.progress.expected = self.progress.expected.max(draining.connections);
+                self.received.expected = self.received.expected.max(draining.connections);
                 FromPredecessor::Draining
             }
             Message::Offer(offers) => return self.take_offers(offers, fds, out),
@@ -246,7 +246,7 @@ impl State {
         out.watch(up.pidfd.as_ref().map(AsFd::as_fd), UP_DEATH)?;
         room?;
         self.generation = welcome.generation.saturating_add(1);
-        self.progress.expected = welcome.connections;
+        self.received.expected = welcome.connections;
         Ok(FromPredecessor::Welcome { owner: welcome.owner, epoch: welcome.epoch, attempt: welcome.attempt })
     }
 
@@ -302,7 +302,7 @@ impl State {
         if !fits {
             return Err(Error::new(ErrorKind::OutOfOrder, "an OFFER does not fit the step", ""));
         }
-        self.progress.offered += slots.len() as u64;
+        self.received.offered += slots.len() as u64;
         up.keep(offers.items, fds, &out.config);
         Ok(())
     }
@@ -315,7 +315,7 @@ impl State {
         if let Some(ledger) = &up.ledger {
             self.engine.with(now, |up, _, context| {
                 if let Some(up) = up.as_mut() {
-                    up.refuse_batch(&slots, ledger, context)
+                    up.refuse_batch(&slots, offers.last, ledger, context)
                 }
             });
         }

@@ -75,10 +75,14 @@ impl<'a> Story<'a> {
         self.start.elapsed().as_secs_f64() * 1000.0
     }
 
+    /// Where everybody listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// What a generation holds now.
     pub fn footprint(&self, generation: u64, pid: u32) -> Result<Footprint, Trouble> {
-        Footprint::of(pid, self.address.port())
-            .map_err(|error| format!("generation {generation}: {error}").into())
+        Footprint::of(pid, self.port()).map_err(|error| format!("generation {generation}: {error}").into())
     }
 
     /// Starts a relay; its process id.
@@ -114,6 +118,10 @@ impl<'a> Story<'a> {
         command.arg(format!("--connections={connections}"));
         command.arg(format!("--rate={rate}"));
         command.arg(format!("--new-per-second={new_per_second}"));
+        if self.options.endurance {
+            // Three generations that start at once on a slow machine keep a fourth one waiting.
+            command.arg("--timeout-ms=30000");
+        }
         self.cast.start(VERIFIER, command)?;
         Ok(())
     }

@@ -5,6 +5,7 @@ mod remains;
 mod report;
 
 use crate::cast::{VERIFIER, Who};
+use crate::footprint::Footprint;
 use crate::machine::Machine;
 use crate::story::Story;
 use crate::{Options, Trouble};
@@ -12,6 +13,7 @@ use remains::Remains;
 use report::{Endured, Generation};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a generation that is alone serves before it is looked at.
@@ -26,6 +28,15 @@ struct Act {
     listening: Option<Instant>,
     committed: bool,
     migrated: bool,
+    /// Somebody looks at what it holds, while it is being taken over.
+    look: Option<JoinHandle<Option<Footprint>>>,
+}
+
+impl Act {
+    fn new(generation: Generation) -> Act {
+        let began = Instant::now();
+        Act { generation, began, listening: None, committed: false, migrated: false, look: None }
+    }
 }
 
 struct Run<'a> {
@@ -64,14 +75,7 @@ impl Run<'_> {
         let count = self.story.options.takeovers;
         let round = self.story.round();
         let first = self.story.first()?;
-        let act = Act {
-            generation: Generation::new(1, &first.name, first.pid, false),
-            began: Instant::now(),
-            listening: None,
-            committed: true,
-            migrated: false,
-        };
-        self.acts.insert(1, act);
+        self.acts.insert(1, Act::new(Generation::new(1, &first.name, first.pid, false)));
         let beside = self.beside()?;
         let bar = self.story.show.takeovers(count);
         for generation in 2..=count + 1 {
@@ -102,17 +106,11 @@ impl Run<'_> {
     fn takeover(&mut self, generation: u64, behind: bool) -> Result<(), Trouble> {
         let pid = self.story.launch(generation, &[])?;
         let name = self.story.program(generation).name.clone();
-        let act = Act {
-            generation: Generation::new(generation, &name, pid, behind),
-            began: Instant::now(),
-            listening: None,
-            committed: false,
-            migrated: false,
-        };
-        self.acts.insert(generation, act);
-        if behind {
-            // Its predecessor's own may still be there, so this is no measure; but it is a figure.
-            self.look(generation - 1, false)?;
+        self.acts.insert(generation, Act::new(Generation::new(generation, &name, pid, behind)));
+        if let Some(act) = self.acts.get_mut(&(generation - 1)).filter(|_| behind) {
+            // Its own predecessor may still be there, so this is no measure; but it is a figure.
+            let (pid, port) = (act.generation.pid, self.story.port());
+            act.look = Some(std::thread::spawn(move || Footprint::of(pid, port).ok()));
         }
         self.wait("the commit", |run| run.acts.get(&generation).is_none_or(|act| act.committed))
     }
@@ -124,13 +122,9 @@ impl Run<'_> {
         while let Some((who, event, line)) = self.story.next_before(until)? {
             self.heard(who, &event, &line)?;
         }
-        self.look(generation, true)
-    }
-
-    fn look(&mut self, generation: u64, quiet: bool) -> Result<(), Trouble> {
         if let Some(act) = self.acts.get_mut(&generation) {
             let footprint = self.story.footprint(generation, act.generation.pid)?;
-            act.generation.holds(footprint, quiet);
+            act.generation.holds(footprint, true);
         }
         Ok(())
     }
@@ -174,18 +168,26 @@ impl Run<'_> {
             }
             "migrated" => {
                 act.migrated = true;
-                act.generation.moved = number("moved");
-                act.generation.returned = number("returned");
+                // One that accepted for a hung successor drains once more, when that one is awake.
+                act.generation.moved = act.generation.moved.max(number("moved"));
+                act.generation.returned = act.generation.returned.max(number("returned"));
             }
             "exit" => {
                 let is_last = who == self.story.options.takeovers + 1;
                 if !act.migrated && !is_last {
                     return Err(format!("generation {who} has left without all being migrated").into());
                 }
-                self.report.generations.extend(self.acts.remove(&who).map(|act| act.generation));
+                if let Some(mut act) = self.acts.remove(&who) {
+                    if let Some(Ok(Some(footprint))) = act.look.map(JoinHandle::join) {
+                        act.generation.holds(footprint, false);
+                    }
+                    self.report.generations.push(act.generation);
+                }
                 self.story.cast.forget(who.saturating_sub(LOGS));
             }
-            "resume" | "aborted" | "accept" | "returned" => {
+            // Its successor got no processor for so long: nobody is lost, and two accept for a while.
+            "accept" => self.report.shared += 1,
+            "resume" | "aborted" | "returned" => {
                 return Err(format!("generation {who} told {line}").into());
             }
             _ => {}
