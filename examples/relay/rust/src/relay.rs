@@ -47,6 +47,7 @@ impl Relay {
 
     /// From here on it accepts.
     pub fn accept(&mut self) -> std::io::Result<()> {
+        self.stop_accepting();
         match &mut self.listener {
             Some(listener) => self.poll.registry().register(listener, LISTENER, Interest::READABLE),
             None => Ok(()),
@@ -114,7 +115,8 @@ impl Relay {
         Ok(())
     }
 
-    fn accept_all(&mut self) -> std::io::Result<()> {
+    /// Accepts whoever waits.
+    pub fn accept_all(&mut self) -> std::io::Result<()> {
         while let Some(listener) = &self.listener {
             match listener.accept() {
                 Ok((socket, _)) => {
