@@ -305,12 +305,11 @@ fn make_room(coming: u64, predecessor: u32) -> Result<()> {
 
 /// The pidfd that came with HELLO or WELCOME is of the process that the kernel reports.
 pub(super) fn check_pidfd(pidfd: &OwnedFd, pid: u32) -> Result<()> {
-    // -1: no pidfd at all, or of a process that is gone.
-    let said = process::pid_of(pidfd.as_fd()).unwrap_or(-1);
-    // 0: the kernel does not show the process in our pid namespace; then there is nothing to compare.
-    if said == i64::from(pid) || said >= 0 && (pid == 0 || said == 0) {
+    if process::may_be(pidfd.as_fd(), pid) {
         return Ok(());
     }
+    // -1: no pidfd at all, or of a process that is gone.
+    let said = process::pid_of(pidfd.as_fd()).unwrap_or(-1);
     Err(Error::new(
         ErrorKind::WrongProcess,
         format!("a pidfd of process {said} came from process {pid}"),
