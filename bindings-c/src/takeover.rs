@@ -193,8 +193,8 @@ pub unsafe extern "C" fn zdt_predecessor(t: *const zdt_takeover) -> *const zdt_p
 /// 0x3f. `options` may be NULL, and wins where it says something. The result is the descriptor, non-blocking and
 /// close-on-exec. Do not accept (or, of UDP, read) from it before zdt_ready. Ask for all listeners before that.
 ///
-/// A listener that the predecessor has at the very address under another name is inherited under the new one. Backlog,
-/// nodelay and mode are set anew when we become the owner, where they are not the predecessor's. For one that is not what
+/// A listener that the predecessor has at the very address under another name is inherited under the new one. Nodelay,
+/// and backlog and mode where they are said, become as asked for when we become the owner. For one that is not what
 /// was asked for see config.on_mismatch.
 ///
 /// Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_INVALID_ARGUMENT, _NAME_USED,

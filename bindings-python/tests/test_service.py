@@ -116,7 +116,7 @@ def test_drain_without_a_successor_ends_with_done(path: str) -> None:
     takeover = opened(path, drain=12.5)
     takeover.ready()
     takeover.drain()
-    assert takeover.next_event(PATIENCE) == Drain(successor=None, deadline=12.5, reads={})
+    assert takeover.next_event(PATIENCE) == Drain(successor=None, deadline=12.5, reads={}, retired=[])
     assert takeover.next_event(0.02) is None
     takeover.migrated_all()
     assert takeover.next_event(PATIENCE) == Done(left=0)

@@ -125,9 +125,15 @@ impl ListenerSpec {
         self.backlog.unwrap_or(BACKLOG)
     }
 
-    /// Whether it shares its address.
-    pub(crate) fn is_reuseport(&self) -> bool {
-        self.reuseport
+    /// What this asks for of a socket that was bound as `bound` says: backlog and mode stay where nothing is said, and
+    /// whether it shares its address was decided when it was bound.
+    pub(crate) fn of_a_socket(&self, bound: &ListenerSpec) -> ListenerSpec {
+        ListenerSpec {
+            backlog: self.backlog.or(bound.backlog),
+            mode: self.mode.or(bound.mode),
+            reuseport: bound.reuseport,
+            ..self.clone()
+        }
     }
 
     /// Whether nobody else can have the address while a socket of this spec is open.

@@ -389,4 +389,11 @@ fn backlog_and_options_are_those_of_whoever_owns() {
     two.first().migrated_all().unwrap();
     assert!(matches!(two.next(SECOND), Event::Committed { .. }));
     assert_eq!(options(http), (17, true));
+    let third = open_beside(two.second(), &place.socket(), quick()).unwrap();
+    let _copy: OwnedFd = third.listener("http", &same(http).nodelay(true)).unwrap();
+    third.ready().unwrap();
+    assert!(matches!(two.next(SECOND), Event::Drain { .. }));
+    two.second().migrated_all().unwrap();
+    assert!(matches!(next(&third), Event::Committed { .. }));
+    assert_eq!(options(http), (17, true), "what is not said stays");
 }

@@ -48,8 +48,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Stop accepting, but from `retired`. With a successor: freeze and migrate what there is, then `migrated_all`. Without one (a signal or
-    `drain()` came): finish what is in flight, then `migrated_all`."""
+    """Stop accepting, but from `retired`. With a successor: freeze and migrate what there is, then `migrated_all`.
+    Without one (a signal or `drain()` came): finish what is in flight, then `migrated_all`."""
 
     successor: Peer | None
     """Who is ready to take the connections; None where nobody is."""

@@ -77,7 +77,7 @@ class Takeover:
                 (default 10).
             hang: how long the queue of a listener may stay unserved until whoever else holds it accepts (default 5).
             on_mismatch: what becomes of a predecessor's listener that is not what `listener()` asks for: an error
-                (ListenerMismatch), or what was asked for is bound and the predecessor's is left to it, as by `retire()`.
+                (ListenerMismatch), or what was asked for is bound and the predecessor's left to it, as by `retire()`.
             max_state: the largest state of one connection, in bytes (default 1 MiB).
             max_bytes: the most unread, and the most unsent, bytes of one connection or companion (default 16 MiB).
             reads: which state versions of which protocols this program reads; default: whatever is offered.
@@ -130,18 +130,19 @@ class Takeover:
 
     def listener(self, name: str, spec: ListenerSpec | str | tuple[str, int]) -> socket.socket:
         """The listener `name`: the predecessor's where it has one, else bound as `spec` says (a `ListenerSpec`, its
-        words such as `tcp://0.0.0.0:8080` or `udp://[::]:53`, or host and port of TCP). Nobody accepts from it before `ready()`.
+        words such as `tcp://0.0.0.0:8080` or `udp://[::]:53`, or host and port of TCP). Nobody accepts from it
+        before `ready()`.
 
         The socket (non-blocking, not inheritable) is the caller's; libzdt keeps a descriptor of its own for the same
         listener and passes it on. Never `shutdown()` it. Blocks only for a Unix path, while others hold its lock.
 
-        One that the predecessor has at the very address under another name is inherited under the new one. Backlog,
-        nodelay and mode are set anew when we become the owner, where `spec` has others than the predecessor.
+        One that the predecessor has at the very address under another name is inherited under the new one. Nodelay, and
+        backlog and mode if `spec` sets them, become as `spec` says when we become the owner.
 
         Raises:
             NameUsed: asked for before. ListenerMismatch: the predecessor's is not what `spec` asks for (see
-                `on_mismatch`); it stays unclaimed. TooLarge: as for `retire()`. AddressInUse, InvalidArgument, WrongState,
-                SystemFailed. The service is as it was.
+                `on_mismatch`); it stays unclaimed. TooLarge: as for `retire()`. AddressInUse, InvalidArgument,
+                WrongState, SystemFailed. The service is as it was.
         """
         return self._handle.listener(name, spec)
 
@@ -150,9 +151,9 @@ class Takeover:
         return self._handle.unclaimed()
 
     def retire(self, name: str) -> None:
-        """Leaves the predecessor's listener `name` to the predecessor: it goes on accepting from it, serves whoever connects
-        there, and closes it when it is done. Nothing changes before `ready()`; if the attempt is called off, or we die and
-        the predecessor resumes, it still has the listener. Never blocks.
+        """Leaves the predecessor's listener `name` to the predecessor: it goes on accepting from it, serves whoever
+        connects there, and closes it when it is done. Nothing changes before `ready()`; if the attempt is called off,
+        or we die and the predecessor resumes, it still has the listener. Never blocks.
 
         Raises:
             InvalidArgument: no unclaimed listener has this name. TooLarge: 253 were retired.

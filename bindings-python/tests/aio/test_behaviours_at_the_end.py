@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -16,9 +17,9 @@ from pathlib import Path
 import pytest
 
 import libzdt
-from libzdt.aio import Connection
+from libzdt.aio import Connection, Takeover
 
-from .stage import MOMENT, Client, Generation, anonymous, generation, until
+from .stage import MOMENT, PATIENCE, Client, Generation, anonymous, generation, until
 
 
 async def test_a_tls_connection_is_drained_and_said(path: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -183,3 +184,30 @@ async def test_fifty_takeovers_leave_nothing_behind(path: str) -> None:
     for client in clients:
         client.leave()
     await owner.takeover.__aexit__(None, None, None)
+
+
+async def test_a_retired_listener_is_served_until_its_queue_is_empty(path: str) -> None:
+    first = Generation(path)
+    async with first.takeover:
+        await first.listen()
+        await first.takeover.ready()
+        early = await Client.connect(first.address)
+        async with Takeover(path, probation=0.05) as second:
+            assert second.unclaimed() == ["test"]
+            second.retire("test")
+            await second.ready()
+            assert (await first.wait(libzdt.Drain)).retired == ["test"]
+            newcomer = await Client.connect(first.address)
+            assert await newcomer.ask(b"a\n") == b"1 a\n"
+            early.leave()
+            # So many come at once that one wake-up does not accept them all, and then it is over.
+            crowd = [socket.create_connection(first.address) for _ in range(100)]
+            await first.wait(libzdt.Done)
+            with pytest.raises(ConnectionRefusedError):
+                await Client.connect(first.address)
+            for one in crowd:
+                client = Client(*await asyncio.open_connection(sock=one))
+                assert await client.ask(b"b\n") == b"1 b\n"
+                client.leave()
+            newcomer.leave()
+            await asyncio.wait_for(first.takeover.done(), PATIENCE)

@@ -38,6 +38,24 @@ pub fn pid_of(pidfd: BorrowedFd<'_>) -> io::Result<i64> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is not a pidfd"))
 }
 
+/// Whether `pid`, as our pid namespace has it, may be the process of `pidfd`. Only a sure answer is false, and that for what
+/// is no pidfd, or one of a process that was reaped.
+///
+/// /proc may have been mounted for another pid namespace than ours: then what it says first is no pid of ours, but NSpid
+/// has those of the namespaces below, too. 0: not visible from there, so there is nothing to compare.
+pub fn may_be(pidfd: BorrowedFd<'_>, pid: u32) -> bool {
+    let Ok(info) = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())) else {
+        return false;
+    };
+    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let pids = |name| field(name).split_whitespace().filter_map(|pid| pid.parse::<i64>().ok());
+    match pids("Pid:").next() {
+        None | Some(-1) => false,
+        Some(0) => true,
+        Some(first) => pid == 0 || first == i64::from(pid) || pids("NSpid:").any(|at| at == i64::from(pid)),
+    }
+}
+
 /// Sends a signal to the process of `pidfd` (pidfd_send_signal(2)), whatever has become of its pid since; 0 only asks
 /// whether one may. ESRCH: it has ended.
 pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {

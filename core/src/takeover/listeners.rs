@@ -104,8 +104,7 @@ impl Listeners {
         fault::point(Role::Successor, "before", "inherit");
         let given = self.inherited[place].copy()?;
         let mut held = self.inherited.remove(place);
-        // Sharing its address is decided when a socket is bound.
-        let spec = spec.clone().reuseport(held.spec.is_reuseport());
+        let spec = spec.of_a_socket(&held.spec);
         held.others_options = spec != held.spec;
         (held.name, held.spec) = (name.into(), spec);
         self.held.push(held);

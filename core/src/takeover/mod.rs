@@ -164,9 +164,9 @@ impl Takeover {
     /// The listener `name`: the predecessor's where it has one, else bound as `spec` says. No listener is to be accepted
     /// from before [`ready`](Takeover::ready).
     ///
-    /// One that the predecessor has at the very address under another name is inherited under the new one. Backlog,
-    /// nodelay and mode are set anew when we become the owner, where `spec` has others than the predecessor; reuseport
-    /// stays as it was bound. For one that is not what `spec` asks for see
+    /// One that the predecessor has at the very address under another name is inherited under the new one. Nodelay,
+    /// and backlog and mode if `spec` sets them, become as `spec` says when we become the owner; reuseport stays as it was
+    /// bound. For one that is not what `spec` asks for see
     /// [`Config::on_mismatch`](Config::on_mismatch).
     ///
     /// The descriptor belongs to the caller; libzdt keeps one of its own for the same socket and passes it on. Non-blocking

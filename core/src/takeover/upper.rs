@@ -369,8 +369,7 @@ pub(super) fn check_pidfd(pidfd: &OwnedFd, pid: u32) -> Result<()> {
                 .now("nothing moved; call again"));
         }
     };
-    // 0: the kernel does not show the process in our pid namespace; then there is nothing to compare.
-    if said == i64::from(pid) || said >= 0 && (pid == 0 || said == 0) {
+    if process::may_be(pidfd.as_fd(), pid) {
         return Ok(());
     }
     Err(Error::new(

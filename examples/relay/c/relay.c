@@ -96,8 +96,8 @@ void relay_end(struct relay *relay, struct live *live) {
     drop(relay, live);
 }
 
-static void accept_all(struct relay *relay) {
-    for (;;) {
+void relay_accept_all(struct relay *relay) {
+    while (relay->listener >= 0) {
         int fd = accept4(relay->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -153,7 +153,7 @@ bool relay_turn(struct relay *relay, int timeout_ms, const int *other) {
     for (int at = 0; at < count; at++) {
         void *what = ready[at].data.ptr;
         if (what == &relay->listener)
-            accept_all(relay);
+            relay_accept_all(relay);
         else if (what == other)
             others = true; /* the caller's turn comes last, since it may free connections that are in `ready` too */
         else if (!drive(what, relay->who))

@@ -29,6 +29,7 @@ _Noreturn void die(const char *what);
 void relay_start(struct relay *relay, int listener);
 void relay_accept(struct relay *relay);         /* from here on it accepts */
 void relay_stop_accepting(struct relay *relay); /* from here on it does not, but may again */
+void relay_accept_all(struct relay *relay);     /* accepts whoever waits */
 void relay_close_listener(struct relay *relay); /* it never accepts again */
 /* Makes a connection of this socket, out of the poller still: fill its session, then thaw it. */
 struct live *relay_add(struct relay *relay, int fd);

@@ -15,6 +15,8 @@
 
 /* ---- what it tells ---- */
 
+#define LISTENER "relay" /* its name */
+
 static double now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -178,7 +180,11 @@ static void migrated(struct takeover *takeover) {
 
 static void drain(struct takeover *takeover, const zdt_event *event) {
     struct relay *relay = takeover->relay;
-    relay_stop_accepting(relay);
+    takeover->retired = false;
+    for (size_t at = 0; at < event->retired_count; at++)
+        takeover->retired = takeover->retired || strcmp(event->retired[at], LISTENER) == 0;
+    if (!takeover->retired)
+        relay_stop_accepting(relay);
     takeover->alone = false;
     takeover->began = takeover->told = now();
     takeover->deadline = takeover->began + (double)event->deadline_ms / 1000;
@@ -210,6 +216,14 @@ static void returned(struct takeover *takeover, const zdt_event *event) {
 
 /* ---- both ---- */
 
+/* What the successor left to us nobody else will accept from, so its queue comes first. */
+static void close_listener(struct takeover *takeover) {
+    if (takeover->retired)
+        relay_accept_all(takeover->relay);
+    takeover->retired = false;
+    relay_close_listener(takeover->relay);
+}
+
 static void on_event(struct takeover *takeover, zdt_event *event) {
     struct relay *relay = takeover->relay;
     switch (event->kind) {
@@ -229,7 +243,7 @@ static void on_event(struct takeover *takeover, zdt_event *event) {
         tell("committed", ", \"generation\": %" PRIu64 ", \"adopted\": %zu", event->generation, takeover->adopted);
         break;
     case ZDT_RESUME:
-        takeover->draining = false;
+        takeover->draining = takeover->retired = false;
         relay->next_to_offer = NULL;
         tell_cause("resume", event->cause);
         relay_accept(relay);
@@ -240,7 +254,7 @@ static void on_event(struct takeover *takeover, zdt_event *event) {
         break;
     case ZDT_RELIEVED:
         tell("relieved", "");
-        relay_close_listener(relay);
+        close_listener(takeover);
         break;
     case ZDT_ABORTED:
         tell_cause("aborted", event->cause);
@@ -250,7 +264,7 @@ static void on_event(struct takeover *takeover, zdt_event *event) {
         break;
     case ZDT_DONE:
         tell("done", ", \"left\": %" PRIu64, event->left);
-        relay_close_listener(relay);
+        close_listener(takeover);
         takeover->leaving = true;
         break;
     default: /* of a newer libzdt */ break;
@@ -329,8 +343,8 @@ void takeover_start(struct takeover *takeover, struct relay *relay, const struct
     tell("started", ", \"pid\": %d, \"language\": \"c\", \"runtime\": \"C, epoll\", \"generation\": %" PRIu64, (int)getpid(),
          generation);
 
-    bool inherited = inherits(takeover->zdt, "relay");
-    int listener = zdt_listener(takeover->zdt, "relay", options->listen, NULL, &err);
+    bool inherited = inherits(takeover->zdt, LISTENER);
+    int listener = zdt_listener(takeover->zdt, LISTENER, options->listen, NULL, &err);
     if (listener < 0)
         give_up("listener", err);
     relay_start(relay, listener);

@@ -28,6 +28,7 @@ struct takeover {
     bool draining;   /* from Drain with a successor until everything offered is settled or back */
     bool said_all;   /* zdt_migrated_all was called */
     bool alone;      /* draining, and nobody to take the connections: they are served to their end */
+    bool retired;    /* the successor left the listener to us */
     bool leaving;    /* done or aborted: exit once nothing is left, or at the deadline */
     double began;    /* seconds: when Drain came */
     double deadline; /* seconds: when draining has to be over */

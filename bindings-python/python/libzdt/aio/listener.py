@@ -29,6 +29,7 @@ class Listener:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        name: str,
         sock: socket.socket,
         accepted: Accepted,
         up_to_date: Callable[[], bool],
@@ -38,6 +39,7 @@ class Listener:
         `up_to_date` is asked before it accepts: whoever was stopped for a while may have lost the service since, and
         has to hear of it first.
         """
+        self.name = name
         self._loop = loop
         self._sock = sock
         self._accepted = accepted
@@ -65,25 +67,33 @@ class Listener:
             self._accepting = False
             self._loop.remove_reader(self._sock.fileno())
 
+    def empty(self) -> None:
+        """Accepts whoever waits, if it accepts: nobody else will."""
+        while self._accept_some():
+            pass
+
     def close(self) -> None:
         """Accepts nobody ever again. A successor's copy of the socket is as it was."""
         self.park()
         self._sock.close()
 
     def _accept(self) -> None:
-        if not self._up_to_date():
-            return  # the queue is still readable
+        if self._up_to_date():  # else the queue is still readable
+            self._accept_some()
+
+    def _accept_some(self) -> bool:
+        """Whether more may wait."""
         for _ in range(BATCH):
             if not self._accepting:
-                return
+                return False
             try:
                 connection, _address = self._sock.accept()
             except (BlockingIOError, InterruptedError):
-                return
+                return False
             except OSError as error:
                 if error.errno in SHORT:
                     self._leave_off(error)
-                    return
+                    return False
                 continue  # the client's trouble (accept(2)): it went before it was accepted
             try:
                 connection.setblocking(False)
@@ -93,6 +103,7 @@ class Listener:
             except Exception as error:
                 connection.close()
                 self._loop.call_exception_handler({"message": "an accepted connection was lost", "exception": error})
+        return True
 
     def _leave_off(self, error: OSError) -> None:
         """Nothing to accept with: the queue stays readable, and we would only spin."""

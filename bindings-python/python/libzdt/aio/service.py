@@ -39,6 +39,7 @@ class Service:
         self._servers: dict[str, Server] = {}
         self._listeners: list[Listener] = []
         self._accepting = False
+        self._retired: list[str] = []  # listeners that the successor left to us
         self._migration: Migration | None = None
         self._alone = False  # draining, and nobody to take the connections
         self._deadline = 0.0
@@ -88,14 +89,20 @@ class Service:
         for listener in self._listeners:
             listener.start()
 
-    def _park(self) -> None:
+    def _park(self, retired: list[str]) -> None:
         self._accepting = False
+        self._retired = retired
         for listener in self._listeners:
-            listener.park()
+            if listener.name in retired:
+                listener.start()
+            else:
+                listener.park()
 
     def _close_listeners(self) -> None:
         self._accepting = False
         for listener in self._listeners:
+            if listener.name in self._retired:
+                listener.empty()
             listener.close()
 
     # What happens
@@ -139,8 +146,8 @@ class Service:
                 self.leave()
 
             # The predecessor's side.
-            case libzdt.Drain(successor, deadline):
-                self._drain(successor, deadline)
+            case libzdt.Drain(successor, deadline, _, retired):
+                self._drain(successor, deadline, retired)
             case libzdt.Room():
                 if self._migration is not None:
                     self._migration.room()
@@ -157,6 +164,7 @@ class Service:
                 log.warning("we go on serving: %s", cause)
                 self._stop_migrating()
                 self._alone = False
+                self._retired = []
                 self._accept()
             case libzdt.Accept(cause):
                 log.warning("we accept too: %s", cause)
@@ -195,8 +203,8 @@ class Service:
             adopted.socket.setblocking(False)
             serve(adopted)
 
-    def _drain(self, successor: libzdt.Peer | None, deadline: float) -> None:
-        self._park()
+    def _drain(self, successor: libzdt.Peer | None, deadline: float, retired: list[str]) -> None:
+        self._park(retired)
         self._stop_migrating()
         self._deadline = self.loop.time() + deadline
         self._alone = successor is None

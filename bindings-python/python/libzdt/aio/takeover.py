@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
 import libzdt
 
@@ -42,6 +42,7 @@ class Config(TypedDict, total=False):
     drain: float | None
     probation: float | None
     hang: float | None
+    on_mismatch: Literal["refuse", "bind"]
     max_state: int | None
     max_bytes: int | None
     reads: Mapping[str, Sequence[int]] | None
@@ -252,16 +253,26 @@ class Takeover:
         server: Server,
     ) -> Listening:
         sock = service.handle.listener(name, address)
-        listener = Listener(service.loop, sock, server.accept, service.up_to_date)
+        listener = Listener(service.loop, name, sock, server.accept, service.up_to_date)
         service.listen(listener, server)
         return Listening(name, listener.address)
+
+    def unclaimed(self) -> list[str]:
+        """The names of the predecessor's listeners that have no server here and were not retired: `ready` fails until
+        they have, or are."""
+        return self._ours().handle.unclaimed()
+
+    def retire(self, name: str) -> None:
+        """Leaves the predecessor's listener `name` to the predecessor, which serves whoever connects there until it is
+        done. Raises InvalidArgument where no unclaimed listener has this name."""
+        self._ours().handle.retire(name)
 
     async def ready(self) -> None:
         """We are fit to serve: accept from here on. A predecessor stops accepting and hands its connections over.
 
         Raises:
-            ListenerUnclaimed: a listener of the predecessor's has no server here. WrongState: called before.
-            AttemptLost: the attempt is off.
+            ListenerUnclaimed: a listener of the predecessor's has no server here and was not retired. WrongState:
+                called before. AttemptLost: the attempt is off.
         """
         self._ours().ready()
 

@@ -27,6 +27,8 @@ fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
 fn our_own_pidfd_shows_our_pid_and_a_living_process() {
     let own = own_pidfd().unwrap();
     assert_eq!(pid_of(own.as_fd()).unwrap(), i64::from(std::process::id()));
+    assert!(may_be(own.as_fd(), std::process::id()) && may_be(own.as_fd(), 0));
+    assert!(!may_be(own.as_fd(), std::process::id() + 1));
     assert!(!is_dead(own.as_fd()));
     send_signal(own.as_fd(), 0).unwrap();
 }
@@ -42,6 +44,7 @@ fn death_shows_before_the_process_is_reaped_and_its_pid_vanishes_after() {
     child.wait().unwrap();
     assert!(is_dead(pidfd.as_fd()));
     assert_eq!(pid_of(pidfd.as_fd()).unwrap(), -1);
+    assert!(!may_be(pidfd.as_fd(), 0) && !may_be(pidfd.as_fd(), child.id()));
     assert_eq!(send_signal(pidfd.as_fd(), 0).unwrap_err().raw_os_error(), Some(libc::ESRCH));
     assert_eq!(pidfd_open(child.id()).unwrap_err().raw_os_error(), Some(libc::ESRCH));
 }
@@ -64,6 +67,7 @@ fn what_is_no_pid_and_no_pidfd_is_refused() {
     assert_eq!(pidfd_open(u32::MAX).unwrap_err().raw_os_error(), Some(libc::EINVAL));
     let (a, _b) = unix::pair().unwrap();
     assert_eq!(pid_of(a.as_fd()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    assert!(!may_be(a.as_fd(), 0));
     assert!(send_signal(a.as_fd(), 0).is_err());
     assert!(!is_dead(a.as_fd()));
 }

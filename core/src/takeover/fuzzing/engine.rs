@@ -160,7 +160,7 @@ impl Process {
                 (_, Some(said)) => up.said(said, context),
                 (0, _) => up.offered(&slots, slots.len().is_multiple_of(3), context),
                 (1, _) => {
-                    up.refuse_batch(&slots, ledger, context);
+                    up.refuse_batch(&slots, false, ledger, context);
                     true
                 }
                 (7, _) => {

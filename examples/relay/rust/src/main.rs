@@ -85,7 +85,7 @@ fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         "started",
         json!({"pid": pid, "language": "rust", "runtime": "Rust, mio", "generation": generation}),
     );
-    let listener = std::net::TcpListener::from(takeover.listener("relay", &options.listen)?);
+    let listener = std::net::TcpListener::from(takeover.listener(service::LISTENER, &options.listen)?);
     let inherited = takeover.predecessor().is_some();
     tell("listening", json!({"address": listener.local_addr()?.to_string(), "inherited": inherited}));
     options.switches.before_ready()?;

@@ -115,7 +115,8 @@ impl Relay {
         Ok(())
     }
 
-    fn accept_all(&mut self) -> std::io::Result<()> {
+    /// Accepts whoever waits.
+    pub fn accept_all(&mut self) -> std::io::Result<()> {
         while let Some(listener) = &self.listener {
             match listener.accept() {
                 Ok((socket, _)) => {

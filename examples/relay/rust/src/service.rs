@@ -13,6 +13,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 use zdt::{Event, Frozen, NotMigrated, Offer, Returned, Takeover};
 
+/// The name of the listener.
+pub const LISTENER: &str = "relay";
 const TAKEOVER: Token = Token(usize::MAX - 1);
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 
@@ -28,6 +30,8 @@ pub struct Service {
     migration: Option<Migration>,
     /// Draining, and nobody to take the connections: they are served to their end.
     alone: bool,
+    /// The successor left the listener to us.
+    retired: bool,
     /// From here on the service is over with its last connection, or when this is past.
     leaving: Option<Option<Instant>>,
 }
@@ -54,7 +58,16 @@ impl Service {
         let relay = Relay::new(listener)?;
         let event_fd = takeover.event_fd().as_raw_fd();
         relay.poll.registry().register(&mut SourceFd(&event_fd), TAKEOVER, Interest::READABLE)?;
-        Ok(Service { relay, takeover, switches, adopted: 0, migration: None, alone: false, leaving: None })
+        Ok(Service {
+            relay,
+            takeover,
+            switches,
+            adopted: 0,
+            migration: None,
+            alone: false,
+            retired: false,
+            leaving: None,
+        })
     }
 
     /// Fit to serve: accepts from here on.
@@ -118,8 +131,11 @@ impl Service {
             }
 
             // The predecessor's side.
-            Event::Drain { successor, deadline, .. } => {
-                self.relay.stop_accepting();
+            Event::Drain { successor, deadline, retired, .. } => {
+                self.retired = retired.iter().any(|name| name == LISTENER);
+                if !self.retired {
+                    self.relay.stop_accepting();
+                }
                 let connections = self.relay.live.len();
                 let pid = successor.as_ref().map_or(0, |successor| successor.pid);
                 tell("drain", json!({"successor": pid, "connections": connections}));
@@ -135,7 +151,7 @@ impl Service {
             Event::Returned(connection, why) => self.returned(&connection, why)?,
             Event::Resume { cause } => {
                 tell("resume", json!({"cause": cause.to_string()}));
-                self.migration = None;
+                (self.migration, self.retired) = (None, false);
                 self.relay.accept()?;
             }
             Event::Accept { cause } => {
@@ -144,11 +160,11 @@ impl Service {
             }
             Event::Relieved => {
                 tell("relieved", json!({}));
-                self.relay.close_listener();
+                self.close_listener()?;
             }
             Event::Done { left } => {
                 tell("done", json!({"left": left}));
-                self.relay.close_listener();
+                self.close_listener()?;
                 let deadline =
                     self.migration.as_ref().map_or_else(Instant::now, |migration| migration.deadline);
                 // After Aborted what was adopted is served to its end, however long that takes.
@@ -156,6 +172,15 @@ impl Service {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Nobody accepts here any more. What the successor left to us nobody else will accept from, so its queue comes first.
+    fn close_listener(&mut self) -> Outcome {
+        if std::mem::take(&mut self.retired) {
+            self.relay.accept_all()?;
+        }
+        self.relay.close_listener();
         Ok(())
     }
 

@@ -153,7 +153,7 @@ public final class ListenerSpec {
      *
      * @return the listener, which is the caller's
      * @throws ZdtException {@link ErrorKind#ADDRESS_IN_USE}, {@code DIRECTORY_MISSING}, {@code FOREIGN_FILE} (something
-     *     other than a socket lies at the path), {@code BUSY}, {@code SYSTEM}, {@code UNSUPPORTED} (UDP, abstract names);
+     *     other than a socket lies at the path), {@code BUSY}, {@code SYSTEM}, {@code UNSUPPORTED} (UDP);
      *     nothing is left behind
      */
     public ServerSocketChannel bind() throws ZdtException {
@@ -164,9 +164,10 @@ public final class ListenerSpec {
 
     /** Whether java.nio has a channel for it, before anything is taken or bound. */
     void checkForChannel() throws ZdtException {
-        if (text.startsWith("udp://") || text.startsWith("unix://@")) {
-            String what = "a ServerSocketChannel is for TCP and for Unix paths, not for " + text;
-            throw Fault.of(ErrorKind.UNSUPPORTED, what, "nothing was opened; use listenerDescriptor").told();
+        if (text.startsWith("udp://")) {
+            String what = "a ServerSocketChannel is for what accepts connections, not for " + text;
+            throw Fault.of(ErrorKind.UNSUPPORTED, what, "nothing was opened; use listenerDescriptor")
+                    .told();
         }
     }
 

@@ -84,8 +84,8 @@ public final class Takeover implements AutoCloseable {
      * The listener {@code name}: the predecessor's where it has one, else bound as {@code spec} says. Nothing is to be
      * accepted from any listener before {@link #ready}; ask for all of them before it.
      *
-     * <p>One that the predecessor has at the very address under another name is inherited under the new one. Backlog, nodelay
-     * and mode are set anew when we become the owner, where {@code spec} has others than the predecessor. For one that is
+     * <p>One that the predecessor has at the very address under another name is inherited under the new one. Nodelay, and
+     * backlog and mode if {@code spec} sets them, become as {@code spec} says when we become the owner. For one that is
      * not what {@code spec} asks for see {@link Config.Builder#onMismatch}.
      *
      * <p>The channel is the caller's to close; libzdt keeps a descriptor of its own for the same socket and passes it on.
@@ -108,8 +108,8 @@ public final class Takeover implements AutoCloseable {
     }
 
     /**
-     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close. For UDP, and for a Unix
-     * socket in the abstract namespace, this is the way, since java.nio has no channel for them.
+     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close. For UDP this is the
+     * way.
      *
      * @param name of the listener
      * @param spec where and how to listen

@@ -124,7 +124,7 @@ class HandleTest {
             takeover.ready();
             takeover.drain();
             Event.Drain drain = assertInstanceOf(Event.Drain.class, takeover.nextEvent(Place.PATIENCE));
-            assertEquals(new Event.Drain(Optional.empty(), Duration.ofSeconds(30), List.of()), drain);
+            assertEquals(new Event.Drain(Optional.empty(), Duration.ofSeconds(30), List.of(), List.of()), drain);
             takeover.migratedAll();
             assertEquals(new Event.Done(0), takeover.nextEvent(Place.PATIENCE));
         }

@@ -1,5 +1,6 @@
 package io.libzdt.netty;
 
+import io.libzdt.Descriptors;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
@@ -11,16 +12,23 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
+import io.netty.util.concurrent.Future;
 import java.net.SocketAddress;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 
 /** A listener, and the first handler in the pipeline of its channel: it accepts only while it may. */
 final class Listening extends ChannelDuplexHandler {
+    private static final long A_SECOND = TimeUnit.SECONDS.toNanos(1);
+
+    final String name;
     final String protocol;
     final Transport transport;
     final ServerBootstrap bootstrap;
     final ServerChannel channel;
     private final NettyTakeover netty;
+    /** Of the channel, as long as it is open. */
+    private final int descriptor;
     /** Of the channel's event loop. */
     private boolean accepting;
 
@@ -33,6 +41,7 @@ final class Listening extends ChannelDuplexHandler {
             ListenerSpec spec)
             throws ZdtException {
         this.netty = netty;
+        this.name = name;
         this.protocol = protocol;
         // All that can be wrong with it is found before a listener is taken.
         this.bootstrap = bootstrap.clone().channelFactory(this::channel).validate();
@@ -40,7 +49,8 @@ final class Listening extends ChannelDuplexHandler {
         if (Transport.of(children()).getClass() != transport.getClass()) {
             throw new IllegalArgumentException("both groups must be of the same transport; nothing was bound");
         }
-        this.channel = transport.server(takeover.listenerDescriptor(name, spec));
+        this.descriptor = takeover.listenerDescriptor(name, spec);
+        this.channel = transport.server(descriptor);
         channel.pipeline().addLast(this);
     }
 
@@ -77,6 +87,21 @@ final class Listening extends ChannelDuplexHandler {
                     .sync();
         } catch (RejectedExecutionException ended) {
             // Then it does not accept either.
+        }
+    }
+
+    /** Is back when nobody waits to be accepted, or after a second in which it could not accept. Not from the event loop. */
+    void empty() throws InterruptedException {
+        for (long until = System.nanoTime() + A_SECOND; System.nanoTime() < until; Thread.sleep(5)) {
+            try {
+                Future<Boolean> waits =
+                        channel.eventLoop().submit(() -> channel.isOpen() && Descriptors.isUnserved(descriptor));
+                if (!waits.sync().getNow()) {
+                    return;
+                }
+            } catch (RejectedExecutionException ended) {
+                return; // It has closed the channel.
+            }
         }
     }
 

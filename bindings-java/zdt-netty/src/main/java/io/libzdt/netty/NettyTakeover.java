@@ -60,6 +60,8 @@ public final class NettyTakeover {
     private final Map<EventLoop, Arrivals> arrivals = new HashMap<>();
     /** When what is left of a drain is ended (System.nanoTime). */
     private long deadline;
+    /** The listeners that the successor left to us. */
+    private List<String> retired = List.of();
 
     // Under the lock.
     private Migration migration;
@@ -216,7 +218,7 @@ public final class NettyTakeover {
         } else if (event instanceof Event.Accept) {
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
-            listenings.forEach(Listening::close);
+            closeListeners();
         } else if (event instanceof Event.Aborted) {
             leave();
         } else if (event instanceof Event.Done) {
@@ -252,8 +254,13 @@ public final class NettyTakeover {
     }
 
     private void drain(Event.Drain drain) throws InterruptedException {
+        retired = drain.retired();
         for (Listening listening : listenings) {
-            listening.stopAccepting();
+            if (retired.contains(listening.name)) {
+                listening.accept();
+            } else {
+                listening.stopAccepting();
+            }
         }
         // Until here nothing told the successor that we have stopped.
         deadline = System.nanoTime() + drain.deadline().toNanos();
@@ -269,6 +276,7 @@ public final class NettyTakeover {
     }
 
     private void resume() {
+        retired = List.of();
         turnTo(null, false);
         listenings.forEach(Listening::accept);
     }
@@ -281,8 +289,18 @@ public final class NettyTakeover {
         this.alone = alone;
     }
 
-    private void leave() {
-        listenings.forEach(Listening::close);
+    /** For good. From what the successor left to us nobody else accepts, so those who wait come first. */
+    private void closeListeners() throws InterruptedException {
+        for (Listening listening : listenings) {
+            if (retired.contains(listening.name)) {
+                listening.empty();
+            }
+            listening.close();
+        }
+    }
+
+    private void leave() throws InterruptedException {
+        closeListeners();
         synchronized (this) {
             leaving = true;
         }

@@ -1,20 +1,28 @@
 package io.libzdt.netty;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.libzdt.Config;
 import io.libzdt.Descriptors;
 import io.libzdt.ListenerSpec;
+import io.libzdt.Takeover;
 import io.netty.channel.Channel;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.epoll.EpollTcpInfo;
+import java.net.ConnectException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
@@ -77,6 +85,40 @@ interface ListeningBehaviours extends Stage {
                 boolean[] servedBy = clients.get();
                 assertTrue(servedBy[1] && servedBy[2]);
             }
+        }
+    }
+
+    @Test
+    default void a_retired_listener_is_served_until_its_queue_is_empty() throws Exception {
+        Config.Builder watching = Server.config().probation(Duration.ofMillis(200));
+        try (Server first = new Server(path(), transport(), watching)
+                        .listen(Server.ANY_PORT)
+                        .ready();
+                Takeover second = Takeover.open(path(), Server.config().build())) {
+            int port = first.port();
+            second.retire("lines");
+            second.ready();
+            Stage.goesOn(second);
+            try (Client served = new Client(port)) {
+                served.say("a\n").hears("1 1 a");
+            }
+            // More than one turn of the event loop accepts, and all are still there when it is over.
+            CountDownLatch busy = new CountDownLatch(1);
+            first.listener().eventLoop().submit(() -> {
+                busy.await();
+                return null;
+            });
+            List<Client> crowd = new ArrayList<>();
+            for (int number = 0; number < 60; number++) {
+                crowd.add(new Client(port).say("b\n"));
+            }
+            Thread.sleep(500);
+            busy.countDown();
+            for (Client client : crowd) {
+                client.hears("1 1 b").close();
+            }
+            first.awaitDone();
+            assertThrows(ConnectException.class, () -> new Client(port));
         }
     }
 
