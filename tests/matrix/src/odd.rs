@@ -1,6 +1,7 @@
 //! Takeovers that come at an odd moment, on every pair of languages.
 
 use crate::cases::Case;
+use crate::high::high;
 use zdt_matrix::Trouble;
 use zdt_matrix::crowd::{CROWD, Crowd};
 use zdt_matrix::process::number;
@@ -12,6 +13,7 @@ pub const CASES: &[Case] = &[
     Case { name: "a_successor_may_come_while_its_predecessor_drains_by_a_signal", run: draining_by_a_signal },
     Case { name: "a_third_right_behind_the_second_gets_everything", run: right_behind },
     Case { name: "what_is_not_answered_by_the_drain_deadline_is_counted", run: too_slow },
+    Case { name: "descriptors_above_16384_are_like_any_other", run: high_descriptors },
 ];
 
 /// How often two come at once; what decides is a matter of microseconds.
@@ -110,4 +112,16 @@ fn too_slow(stage: &mut Stage<'_>) -> Result<(), Trouble> {
         return Err(format!("{lost} of {CROWD} connections ended with the drain deadline").into());
     }
     Ok(())
+}
+
+fn high_descriptors(stage: &mut Stage<'_>) -> Result<(), Trouble> {
+    let mut old = stage.start(&high(stage.from)?, &[])?;
+    let mut crowd = Crowd::gather(&old.address)?;
+    for program in [stage.to, stage.from] {
+        if old.descriptors()? < 16_384 {
+            return Err(format!("{old} has low descriptors").into());
+        }
+        old = stage.take_over(old, &high(program)?, &mut crowd)?;
+    }
+    crowd.leave()
 }
