@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations smoke papers bench-core install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations faults smoke papers bench-core install clean
 
 demo:
 	@tools/setup.sh demo
@@ -15,7 +15,7 @@ demo:
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh rust c python java behaviours matrix generations smoke papers
+	@tools/test.sh rust c python java behaviours matrix generations faults smoke papers
 
 # Parts of the tests alone.
 test-rust:
@@ -46,6 +46,11 @@ matrix:
 generations:
 	@tools/setup.sh demo
 	@tools/test.sh generations
+
+# Every step of a takeover, on both sides, in every way to fail; `make test` runs a part. ARGS="--only READY --jobs 4".
+faults:
+	@tools/setup.sh demo
+	@tools/faults.sh $(ARGS)
 
 smoke:
 	@tools/setup.sh demo

@@ -177,12 +177,7 @@ impl State {
                     self.pump(out);
                 }
             }
-            UP_DEATH => {
-                out.unwatch(self.up.as_ref().and_then(|up| up.pidfd.as_ref()).map(AsFd::as_fd));
-                // Messages outlive their sender: what it had queued comes first, then end-of-file.
-                self.read_up_to_the_end(out);
-                self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.died(context)));
-            }
+            UP_DEATH => self.predecessor_died(out),
             DOWN => {
                 while self.read_down(now) {
                     self.pump(out);
@@ -201,6 +196,13 @@ impl State {
             token if token >= LOBBY => self.receive_newcomer(token, out),
             _ => {}
         }
+    }
+
+    fn predecessor_died(&mut self, out: &Outside) {
+        out.unwatch(self.up.as_ref().and_then(|up| up.pidfd.as_ref()).map(AsFd::as_fd));
+        // Messages outlive their sender: what it had queued comes first, then end-of-file.
+        self.read_up_to_the_end(out);
+        self.engine.with(out.now(), |up, _, context| up.as_mut().map(|up| up.died(context)));
     }
 
     fn read_up_to_the_end(&mut self, out: &Outside) {
@@ -289,6 +291,10 @@ impl State {
                 self.read_up_to_the_end(out);
             }
             Action::TurnDown(slot) => self.turn_down_offer(slot),
+            Action::LookUp if self.up.as_ref().is_some_and(Up::is_dead) => self.predecessor_died(out),
+            Action::LookUp => {
+                self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.lives(context)));
+            }
             Action::CloseService => self.close_service(out),
             Action::Retire => {
                 if let Some(socket) = &self.takeover_socket {

@@ -77,6 +77,8 @@ pub(crate) struct Successor {
     /// How many of the first offers are still to be settled; `None`: none has come.
     first: Option<u32>,
     committing: bool,
+    /// A commit failed, and whether the predecessor lives is being looked at.
+    looking: bool,
     owes_answer: bool,
     /// The application called `ready` before the listeners were checked.
     ready: bool,
@@ -98,6 +100,7 @@ impl Successor {
             dead: false,
             first: None,
             committing: false,
+            looking: false,
             owes_answer: false,
             ready: false,
         }
@@ -285,6 +288,14 @@ impl Successor {
     pub(crate) fn died(&mut self, context: &mut Context<'_>) {
         self.dead = true;
         self.end_of_file(context);
+        self.committing |= std::mem::take(&mut self.looking);
+    }
+
+    /// It called the attempt off, and lives: the service is its.
+    pub(crate) fn lives(&mut self, context: &mut Context<'_>) {
+        if std::mem::take(&mut self.looking) {
+            self.lost(context);
+        }
     }
 
     /// The predecessor broke the protocol: give up, without harm to it.
@@ -372,18 +383,26 @@ impl Successor {
                 context.own(epoch);
                 context.tell(Tell::Committed);
             }
-            Commit::Lost => {
+            // It may have died since: then nobody owns the service unless we do.
+            Commit::Lost if !self.dead => {
                 self.committing = false;
-                self.phase = Phase::Lost;
-                self.timers = Timers::default();
-                lose(Cause::Decided, context);
-                if !context.rules.hold(Rule::LoserAdopts) {
-                    self.hand.clear();
-                    self.link = false;
-                    context.act(Action::Close(Side::Up));
-                }
+                self.looking = true;
+                context.act(Action::LookUp);
             }
+            Commit::Lost => self.lost(context),
             Commit::Again(epoch) => self.epoch = epoch,
+        }
+    }
+
+    fn lost(&mut self, context: &mut Context<'_>) {
+        self.committing = false;
+        self.phase = Phase::Lost;
+        self.timers = Timers::default();
+        lose(Cause::Decided, context);
+        if !context.rules.hold(Rule::LoserAdopts) {
+            self.hand.clear();
+            self.link = false;
+            context.act(Action::Close(Side::Up));
         }
     }
 }

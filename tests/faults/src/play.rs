@@ -80,14 +80,11 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
     let after = load.end()?;
     outcome.lost = (crowd.sort_out()? + ASKERS - after.askers.len()) as u64;
     outcome.kept = (CROWD + ASKERS) as u64 - outcome.lost;
-    outcome.allowed = play.allowed()?;
+    let (least, most) = play.deaths_cost(survivor.is_some())?;
+    outcome.allowed = most;
     let dead = play.dead()?;
-    if outcome.lost > outcome.allowed {
-        return Err(format!("{} connections were lost, {} may be", outcome.lost, outcome.allowed).into());
-    }
-    // Whoever connects has one connection at a time, so at most so many of the dead's own are not in the crowd.
-    if outcome.lost + (CONNECTORS as u64) < outcome.allowed {
-        return Err(format!("{} were the dead one's, but {} were lost", outcome.allowed, outcome.lost).into());
+    if !(least..=most).contains(&outcome.lost) {
+        return Err(format!("{} connections were lost, not {least} to {most}", outcome.lost).into());
     }
     let seen = after.seen;
     if seen.ended > (CONNECTORS * dead) as u64 {
@@ -97,6 +94,7 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
         return Err(format!("{} of {} new connections were refused", seen.refused, seen.served).into());
     }
     if let Some(place) = survivor {
+        play.players[place].is_known()?;
         play.served_by_the_living(&crowd)?;
         play.leaks_nothing(place, before, outcome.lost as usize)?;
         newcomers_are_served_by(&play.players[place].relay)?;
@@ -156,17 +154,17 @@ impl Play<'_, '_> {
         let case = self.case;
         let players = &mut self.players;
         until(&format!("{} to happen", case.fault()), || {
+            // In this order: what has ended has said everything.
+            let ended = players[victim].ended()?;
             let fired = players[victim].fired(&case.point)?.is_some();
             if let Some((point, event)) = asleep
                 && players[last].fired(point)?.is_some()
                 && players[last].is_stopped()
-                && (players[0].relay.has_told(event) || fired)
+                && (players[0].relay.has_told(event) || (fired && (!case.is_deadly() || ended.is_some())))
             {
                 asleep = None;
                 players[last].relay.wake_up()?;
             }
-            // The other one may wait for the first to wake up; then the fault is all there is to see.
-            let ended = players[victim].ended()?;
             match (case.kind, ended) {
                 _ if !fired && ended.is_some() => {
                     Err(format!("the fault never happened: {} ended", players[victim].relay).into())
@@ -267,21 +265,26 @@ impl Play<'_, '_> {
         Ok(dead)
     }
 
-    /// How many connections belonged to nobody but a process that died of a fault.
-    fn allowed(&mut self) -> Result<u64, Trouble> {
-        let mut allowed = 0;
-        let all = (CROWD + ASKERS) as u64;
+    /// How many connections belonged to nobody but a process that died of a fault: at least, and at most. What it counted
+    /// has newcomers in it, which the crowd has not: whoever connects has one connection at a time.
+    fn deaths_cost(&mut self, somebody_lives: bool) -> Result<(u64, u64), Trouble> {
+        let (mut least, mut most) = (0, 0);
+        let (all, newcomers) = ((CROWD + ASKERS) as u64, CONNECTORS as u64);
+        // One that is refused when the predecessor dies is nobody's any more: it was told of too late.
+        let refused = u64::from(self.case.setting == Setting::Refusal);
         for player in &mut self.players {
             if !is_dead_of_a_fault(player)? {
                 continue;
             }
             let fired = player.last_fired()?.ok_or("it died of no fault")?;
-            allowed += match player.role {
-                Role::Predecessor => all.saturating_sub(fired.sent.saturating_sub(fired.back)),
-                _ => fired.adopted,
+            let (cost, more) = match player.role {
+                Role::Predecessor => (all.saturating_sub(fired.sent - fired.back), newcomers + refused),
+                _ => (fired.adopted, 0),
             };
+            least += cost.saturating_sub(newcomers);
+            most += cost + more;
         }
-        Ok(allowed.min(all))
+        Ok(if somebody_lives { (least.min(all), most.min(all)) } else { (all, all) })
     }
 
     /// Nobody answers but processes that run.

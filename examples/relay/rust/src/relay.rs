@@ -77,6 +77,11 @@ impl Relay {
         Ok(number)
     }
 
+    /// The numbers of those that are not frozen.
+    pub fn served(&self) -> impl Iterator<Item = usize> {
+        self.live.iter().filter(|(_, live)| !live.frozen).map(|(number, _)| *number)
+    }
+
     /// Stops using a connection. The relay runs in one thread, so nothing is in flight then.
     pub fn freeze(&mut self, number: usize) -> std::io::Result<()> {
         match self.live.get_mut(&number) {
