@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
-use zdt_matrix::client::Client;
+use zdt_matrix::client::{Came, Client};
 use zdt_matrix::crowd::{CROWD, Crowd};
 use zdt_matrix::process::until;
 use zdt_matrix::program::Program;
@@ -22,6 +22,9 @@ const STOPPED_AT_LEAST: Duration = Duration::from_secs(1);
 /// Deadlines, where one side is to wait in vain. The peer, which is in Rust, can be told all of them.
 const SHORT: [&str; 8] =
     ["--handshake-ms", "3000", "--ready-ms", "3000", "--commit-ms", "500", "--hang-ms", "500"];
+
+/// How many connect while the owner is stopped.
+const GUESTS: usize = 2;
 
 /// What came of a case.
 #[derive(Debug, Default, Serialize)]
@@ -40,16 +43,21 @@ struct Play<'a, 'b> {
     case: &'a Case,
     stage: &'a mut Stage<'b>,
     players: Vec<Player>,
+    address: String,
     port: u16,
+    /// They connected while the owner was stopped.
+    guests: Vec<Client>,
 }
 
 /// Plays a case; what is known so far is in `outcome`, however it ends.
 pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Result<(), Trouble> {
     let (from, to) = (stage.from, stage.to);
-    let mut play = Play { case, stage, players: Vec::new(), port: 0 };
+    let mut play =
+        Play { case, stage, players: Vec::new(), address: String::new(), port: 0, guests: Vec::new() };
     play.launch(Role::Predecessor, from, "tcp://127.0.0.1:0")?;
     play.players[0].wait_until_ready()?;
     let address = play.players[0].relay.address.clone();
+    play.address = address.clone();
     play.port = address.rsplit_once(':').ok_or("an address has a port")?.1.parse()?;
 
     let mut crowd = Crowd::gather(&address)?;
@@ -87,6 +95,17 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
         return Err(format!("{} connections were lost, not {least} to {most}", outcome.lost).into());
     }
     let seen = after.seen;
+    let mut ended = 0;
+    let guests = play.guests.len();
+    for mut guest in std::mem::take(&mut play.guests) {
+        match guest.read(PATIENCE)? {
+            Came::End => ended += 1,
+            _ => guest.leave()?,
+        }
+    }
+    if ended > guests * dead {
+        return Err(format!("{ended} of {guests} who came while the owner was stopped were ended").into());
+    }
     if seen.ended > (CONNECTORS * dead) as u64 {
         return Err(format!("{} of {} new connections were ended", seen.ended, seen.served).into());
     }
@@ -151,8 +170,8 @@ impl Play<'_, '_> {
             _ => None,
         };
         let mut asleep = waits_for;
-        let case = self.case;
-        let players = &mut self.players;
+        let (case, address) = (self.case, &self.address);
+        let (players, guests) = (&mut self.players, &mut self.guests);
         until(&format!("{} to happen", case.fault()), || {
             // In this order: what has ended has said everything.
             let ended = players[victim].ended()?;
@@ -160,10 +179,17 @@ impl Play<'_, '_> {
             if let Some((point, event)) = asleep
                 && players[last].fired(point)?.is_some()
                 && players[last].is_stopped()
-                && (players[0].relay.has_told(event) || (fired && (!case.is_deadly() || ended.is_some())))
             {
-                asleep = None;
-                players[last].relay.wake_up()?;
+                // Whoever connects again and again may wait for a reply of the one that is stopped.
+                if guests.is_empty() && case.setting == Setting::Hung {
+                    for number in 0..GUESTS {
+                        guests.push(Client::connect(address, format!("guest-{number}"))?);
+                    }
+                }
+                if players[0].relay.has_told(event) || (fired && (!case.is_deadly() || ended.is_some())) {
+                    asleep = None;
+                    players[last].relay.wake_up()?;
+                }
             }
             match (case.kind, ended) {
                 _ if !fired && ended.is_some() => {

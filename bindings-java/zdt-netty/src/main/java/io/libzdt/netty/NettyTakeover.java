@@ -67,6 +67,8 @@ public final class NettyTakeover {
     private boolean alone;
     /** The service is over here with its last connection. */
     private boolean leaving;
+    /** Listeners that are about to close: until then they may accept, and whoever they accept is served. */
+    private int closing;
     /** Of those that are left at the deadline; null: there is none. */
     private Future<?> ending;
 
@@ -216,7 +218,7 @@ public final class NettyTakeover {
         } else if (event instanceof Event.Accept) {
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
-            listenings.forEach(Listening::close);
+            listenings.forEach(listening -> listening.close(() -> {}));
         } else if (event instanceof Event.Aborted) {
             leave();
         } else if (event instanceof Event.Done) {
@@ -282,9 +284,18 @@ public final class NettyTakeover {
     }
 
     private void leave() {
-        listenings.forEach(Listening::close);
+        List<Listening> open = List.copyOf(listenings);
         synchronized (this) {
             leaving = true;
+            closing += open.size();
+        }
+        open.forEach(listening -> listening.close(this::closed));
+        finish();
+    }
+
+    private void closed() {
+        synchronized (this) {
+            closing--;
         }
         finish();
     }
@@ -305,7 +316,7 @@ public final class NettyTakeover {
             boolean empty = children.isEmpty();
             drained = alone && empty;
             alone &= !empty;
-            left = leaving && empty;
+            left = leaving && empty && closing == 0;
             if (left && ending != null) {
                 ending.cancel(false);
             }
