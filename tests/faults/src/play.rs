@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 use zdt_matrix::client::{Came, Client};
 use zdt_matrix::crowd::{CROWD, Crowd};
-use zdt_matrix::process::until;
+use zdt_matrix::process::{Who, until};
 use zdt_matrix::program::Program;
 use zdt_matrix::stage::{Stage, newcomers_are_served_by};
 use zdt_matrix::{PATIENCE, Trouble};
@@ -74,7 +74,7 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
     }
     play.launch(Role::Successor, to, &listen)?;
     crowd.murmur()?;
-    play.await_fault()?;
+    play.await_fault().map_err(|error| play.picture(&error))?;
     if case.kind == Kind::Stop {
         play.await_decision()?;
     }
@@ -82,9 +82,10 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
         // Whatever became of the one that came too late.
         play.players[1].relay.let_go_on()?;
     }
-    let survivor = play.settle()?;
+    let survivor = play.settle().map_err(|error| play.picture(&error))?;
     outcome.survivor = survivor.map_or("nobody", |place| name(play.players[place].role)).into();
 
+    let living = play.living();
     let after = load.end()?;
     outcome.lost = (crowd.sort_out()? + ASKERS - after.askers.len()) as u64;
     outcome.kept = (CROWD + ASKERS) as u64 - outcome.lost;
@@ -114,7 +115,9 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
     }
     if let Some(place) = survivor {
         play.players[place].is_known()?;
-        play.served_by_the_living(&crowd)?;
+        if let Some(stranger) = crowd.whos().find(|who| !who.is_some_and(|who| living.contains(who))) {
+            return Err(format!("served by {stranger:?}, alive are {living:?}").into());
+        }
         play.leaks_nothing(place, before, outcome.lost as usize)?;
         newcomers_are_served_by(&play.players[place].relay)?;
     }
@@ -159,6 +162,18 @@ impl Play<'_, '_> {
     /// Which of the players has the fault: of two successors the later one.
     fn victim(&self) -> usize {
         if self.case.role == Role::Predecessor { 0 } else { self.players.len() - 1 }
+    }
+
+    /// What is wrong, and how everybody stands.
+    fn picture(&self, error: &Trouble) -> Trouble {
+        let mut text = error.to_string();
+        for player in &self.players {
+            let state = player.relay.state().unwrap_or('-');
+            let queue = player.relay.queue().unwrap_or_default();
+            let accepts = player.accepts(self.port);
+            text += &format!("; {}: state {state}, accepts: {accepts}, queue: {queue}", player.relay);
+        }
+        text.into()
     }
 
     /// Waits until the fault was seen to happen. A process that was stopped so that it can wakes up when it is time.
@@ -313,14 +328,13 @@ impl Play<'_, '_> {
         Ok(if somebody_lives { (least.min(all), most.min(all)) } else { (all, all) })
     }
 
-    /// Nobody answers but processes that run.
-    fn served_by_the_living(&mut self, crowd: &Crowd) -> Result<(), Trouble> {
-        let living: Vec<_> =
-            self.players.iter().filter(|p| p.is_alive()).map(|p| p.relay.who.clone()).collect();
-        match crowd.whos().find(|who| !who.is_some_and(|who| living.contains(who))) {
-            Some(stranger) => Err(format!("served by {stranger:?}, alive are {living:?}").into()),
-            None => Ok(()),
-        }
+    /// Who may answer: the processes that run.
+    fn living(&self) -> Vec<Who> {
+        self.players
+            .iter()
+            .filter(|player| player.is_alive())
+            .map(|player| player.relay.who.clone())
+            .collect()
     }
 
     /// The survivor has as many descriptors as its predecessor, or it itself, had before, less what was lost.
