@@ -119,6 +119,9 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
             return Err(format!("served by {stranger:?}, alive are {living:?}").into());
         }
         play.leaks_nothing(place, before, outcome.lost as usize)?;
+        if case.setting == Setting::Hung {
+            play.accepts_alone_in_the_end(place)?;
+        }
         newcomers_are_served_by(&play.players[place].relay)?;
     }
     play.next_takeover(&listen, crowd, after.askers)
@@ -335,6 +338,20 @@ impl Play<'_, '_> {
             .filter(|player| player.is_alive())
             .map(|player| player.relay.who.clone())
             .collect()
+    }
+
+    /// Where the owner hung two may accept for a while, which harms nobody.
+    fn accepts_alone_in_the_end(&self, place: usize) -> Result<(), Trouble> {
+        let relay = &self.players[place].relay;
+        let mut in_a_row = 0;
+        until(&format!("{relay} to accept alone"), || {
+            let mut client = Client::connect(&self.address, "one-more".into())?;
+            client.ask_everything()?;
+            client.read_all()?;
+            in_a_row = if client.who() == Some(&relay.who) { in_a_row + 1 } else { 0 };
+            client.leave()?;
+            Ok(in_a_row == 40)
+        })
     }
 
     /// The survivor has as many descriptors as its predecessor, or it itself, had before, less what was lost.
