@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations endurance smoke papers bench-core reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations endurance faults smoke papers bench-core reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -16,7 +16,7 @@ demo:
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh rust c python java behaviours matrix generations smoke papers
+	@tools/test.sh rust c python java behaviours matrix generations faults smoke papers
 
 # Parts of the tests alone.
 test-rust:
@@ -53,6 +53,11 @@ endurance: N = 1000
 endurance:
 	@tools/setup.sh demo
 	@tools/endurance.sh --takeovers $(N)
+
+# Every step of a takeover, on both sides, in every way to fail; `make test` runs a part. ARGS="--only READY --jobs 4".
+faults:
+	@tools/setup.sh demo
+	@tools/faults.sh $(ARGS)
 
 smoke:
 	@tools/setup.sh demo

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/test.sh PART...: runs these parts of the tests one after the other (rust, c, python, java,
-# behaviours, matrix, generations, smoke, papers).
+# behaviours, matrix, generations, faults, smoke, papers).
 #
 # The output of a part goes to build/test/PART.log; its last line of the form "N passed, N failed" is what it reports, and
 # a part that reports nothing, or ends badly without a failure to show, is one failure. The sum of all parts is the last line.
@@ -25,6 +25,7 @@ part() {
     behaviours) limit=60 command=(tools/check-behaviours.sh) ;;
     matrix) limit=1800 command=(tools/matrix.sh) ;;
     generations) limit=1200 command=(tools/generations.sh java python) ;;
+    faults) limit=1200 command=(tools/faults.sh --sample) ;;
     smoke) limit=600 command=(tools/smoke.sh) ;;
     papers) limit=600 command=(tools/check-papers.sh) ;;
     *) return 1 ;;
@@ -75,7 +76,7 @@ run() {
     failed=$((failed + bad))
 }
 
-(($#)) || set -- rust c python java behaviours matrix generations smoke papers
+(($#)) || set -- rust c python java behaviours matrix generations faults smoke papers
 for name in "$@"; do
     run "$name"
 done

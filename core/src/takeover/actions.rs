@@ -114,6 +114,8 @@ pub(crate) enum Action {
     ShutReading(Side),
     /// Nobody will take the connection in this slot here: refuse it, if its predecessor lives.
     TurnDown(u32),
+    /// Look whether the predecessor is dead, and say so to the machine of the link up: `died` or `lives`.
+    LookUp,
     /// Close our copies of the listeners and the takeover socket.
     CloseService,
     /// Unlink the path, then close our copies of the listeners and the takeover socket.

@@ -207,16 +207,7 @@ impl State {
                     self.pump(out);
                 }
             }
-            UP_DEATH => {
-                out.unwatch(self.up.as_ref().and_then(|up| up.pidfd.as_ref()).map(AsFd::as_fd));
-                // Messages outlive their sender: what it had queued comes first, then end-of-file. Nothing more can be its
-                // own: whoever else holds a copy of the link is shut out.
-                if let Some(up) = &self.up {
-                    up.link.shut_reading();
-                }
-                self.read_up_to_the_end(out);
-                self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.died(context)));
-            }
+            UP_DEATH => self.predecessor_died(out),
             DOWN => {
                 for _ in 0..AT_ONCE {
                     if !self.read_down(now) {
@@ -242,6 +233,17 @@ impl State {
             token if token >= LOBBY => self.receive_newcomer(token, out),
             _ => {}
         }
+    }
+
+    fn predecessor_died(&mut self, out: &Outside) {
+        out.unwatch(self.up.as_ref().and_then(|up| up.pidfd.as_ref()).map(AsFd::as_fd));
+        // Messages outlive their sender: what it had queued comes first, then end-of-file. Nothing more can be its own:
+        // whoever else holds a copy of the link is shut out.
+        if let Some(up) = &self.up {
+            up.link.shut_reading();
+        }
+        self.read_up_to_the_end(out);
+        self.engine.with(out.now(), |up, _, context| up.as_mut().map(|up| up.died(context)));
     }
 
     fn read_up_to_the_end(&mut self, out: &Outside) {
@@ -330,6 +332,10 @@ impl State {
                 self.read_up_to_the_end(out);
             }
             Action::TurnDown(slot) => self.turn_down_offer(slot),
+            Action::LookUp if self.up.as_ref().is_some_and(Up::is_dead) => self.predecessor_died(out),
+            Action::LookUp => {
+                self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.lives(context)));
+            }
             Action::CloseService => self.close_service(out),
             Action::Retire => {
                 if let Some(socket) = &self.takeover_socket {

@@ -66,6 +66,8 @@ pub(crate) struct Successor {
     /// The predecessor has said that nothing more will be offered.
     last: bool,
     committing: bool,
+    /// A commit failed, and whether the predecessor lives is being looked at.
+    looking: bool,
     owes_answer: bool,
     /// The application called `ready` before the listeners were checked.
     ready: bool,
@@ -87,6 +89,7 @@ impl Successor {
             first: None,
             last: false,
             committing: false,
+            looking: false,
             owes_answer: false,
             ready: false,
         }
@@ -276,6 +279,14 @@ impl Successor {
     pub(crate) fn died(&mut self, context: &mut Context<'_>) {
         self.dead = true;
         self.end_of_file(context);
+        self.committing |= std::mem::take(&mut self.looking);
+    }
+
+    /// It called the attempt off, and lives: the service is its.
+    pub(crate) fn lives(&mut self, context: &mut Context<'_>) {
+        if std::mem::take(&mut self.looking) {
+            self.lost(context);
+        }
     }
 
     /// The predecessor broke the protocol: give up, without harm to it.
@@ -366,18 +377,26 @@ impl Successor {
                 context.own(epoch);
                 context.tell(Tell::Committed);
             }
-            Commit::Lost => {
+            // It may have died since: then nobody owns the service unless we do.
+            Commit::Lost if !self.dead => {
                 self.committing = false;
-                self.phase = Phase::Lost;
-                self.timers = Timers::default();
-                lose(Cause::Decided, context);
-                if !context.rules.hold(Rule::LoserAdopts) {
-                    self.hand.forget();
-                    self.link = false;
-                    context.act(Action::Close(Side::Up));
-                }
+                self.looking = true;
+                context.act(Action::LookUp);
             }
+            Commit::Lost => self.lost(context),
             Commit::Again(epoch) => self.epoch = epoch,
+        }
+    }
+
+    fn lost(&mut self, context: &mut Context<'_>) {
+        self.committing = false;
+        self.phase = Phase::Lost;
+        self.timers = Timers::default();
+        lose(Cause::Decided, context);
+        if !context.rules.hold(Rule::LoserAdopts) {
+            self.hand.forget();
+            self.link = false;
+            context.act(Action::Close(Side::Up));
         }
     }
 }

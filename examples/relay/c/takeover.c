@@ -128,6 +128,10 @@ static void migrate(struct takeover *takeover) {
     struct bytes state = {0};
     while (takeover->draining && relay->next_to_offer) {
         struct live *live = relay->next_to_offer;
+        if (live->frozen) { /* on offer since the Drain before this one */
+            relay->next_to_offer = live->next;
+            continue;
+        }
         relay_freeze(relay, live);
         bytes_take(&state, bytes_length(&state));
         session_state(&live->session, &state);
@@ -189,7 +193,9 @@ static void drain(struct takeover *takeover, const zdt_event *event) {
     takeover->began = takeover->told = now();
     takeover->deadline = takeover->began + (double)event->deadline_ms / 1000;
     takeover->expected = relay->count;
-    takeover->offered = takeover->moved = takeover->returned = takeover->told_moved = takeover->told_returned = 0;
+    /* After Accept it comes once more: what is on offer stays so, whoever was accepted since moves too. */
+    if (!takeover->draining)
+        takeover->offered = takeover->moved = takeover->returned = takeover->told_moved = takeover->told_returned = 0;
     tell("drain", ", \"successor\": %" PRIu32 ", \"connections\": %zu", event->successor ? event->successor->pid : 0,
          relay->count);
     if (event->successor) {

@@ -128,6 +128,8 @@ const APPLICATION: &[&str] = &[
     "predecessor.given.Settled",
     "predecessor.given.Refused",
     "predecessor.given.TakenBack",
+    "predecessor.given.Resume",
+    "predecessor.given.Accept",
     "predecessor.before-call.migrate",
     "predecessor.after-call.migrate",
     "predecessor.before-call.migrated_all",
@@ -215,6 +217,7 @@ mod tests {
                 assert!(names.contains(&format!("rust>rust {point} {}", kind.name())));
             }
         }
+        assert!(names.len() >= 200);
         assert!(APPLICATION.iter().all(|point| !kinds(point).is_empty()));
     }
 

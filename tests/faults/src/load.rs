@@ -83,18 +83,21 @@ impl Load {
     }
 }
 
-/// Asks until it is called back; `None`: its connection ended.
+/// Asks until it is called back, and once more: `None`, if its connection has ended.
 fn ask(mut client: Client, stop: &AtomicBool) -> Result<Option<Client>, Trouble> {
-    while !stop.load(SeqCst) {
+    loop {
+        let last = stop.load(SeqCst);
         client.ask(Ask::Echo(bytes(200)))?;
         client.ask(Ask::Sum)?;
         if client.read(PATIENCE)? == Came::End {
             return Ok(None);
         }
         client.read_all()?;
+        if last {
+            return Ok(Some(client));
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(Some(client))
 }
 
 fn connect(address: &str, number: usize, stop: &AtomicBool) -> Result<Seen, Trouble> {

@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
-use zdt_matrix::client::Client;
+use zdt_matrix::client::{Came, Client};
 use zdt_matrix::crowd::{CROWD, Crowd};
-use zdt_matrix::process::until;
+use zdt_matrix::process::{Who, until};
 use zdt_matrix::program::Program;
 use zdt_matrix::stage::{Stage, newcomers_are_served_by};
 use zdt_matrix::{PATIENCE, Trouble};
@@ -22,6 +22,9 @@ const STOPPED_AT_LEAST: Duration = Duration::from_secs(1);
 /// Deadlines, where one side is to wait in vain. The peer, which is in Rust, can be told all of them.
 const SHORT: [&str; 8] =
     ["--handshake-ms", "3000", "--ready-ms", "3000", "--commit-ms", "500", "--hang-ms", "500"];
+
+/// How many connect while the owner is stopped.
+const GUESTS: usize = 2;
 
 /// What came of a case.
 #[derive(Debug, Default, Serialize)]
@@ -40,16 +43,21 @@ struct Play<'a, 'b> {
     case: &'a Case,
     stage: &'a mut Stage<'b>,
     players: Vec<Player>,
+    address: String,
     port: u16,
+    /// They connected while the owner was stopped.
+    guests: Vec<Client>,
 }
 
 /// Plays a case; what is known so far is in `outcome`, however it ends.
 pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Result<(), Trouble> {
     let (from, to) = (stage.from, stage.to);
-    let mut play = Play { case, stage, players: Vec::new(), port: 0 };
+    let mut play =
+        Play { case, stage, players: Vec::new(), address: String::new(), port: 0, guests: Vec::new() };
     play.launch(Role::Predecessor, from, "tcp://127.0.0.1:0")?;
     play.players[0].wait_until_ready()?;
     let address = play.players[0].relay.address.clone();
+    play.address = address.clone();
     play.port = address.rsplit_once(':').ok_or("an address has a port")?.1.parse()?;
 
     let mut crowd = Crowd::gather(&address)?;
@@ -66,7 +74,7 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
     }
     play.launch(Role::Successor, to, &listen)?;
     crowd.murmur()?;
-    play.await_fault()?;
+    play.await_fault().map_err(|error| play.picture(&error))?;
     if case.kind == Kind::Stop {
         play.await_decision()?;
     }
@@ -74,22 +82,31 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
         // Whatever became of the one that came too late.
         play.players[1].relay.let_go_on()?;
     }
-    let survivor = play.settle()?;
+    let survivor = play.settle().map_err(|error| play.picture(&error))?;
     outcome.survivor = survivor.map_or("nobody", |place| name(play.players[place].role)).into();
 
+    let living = play.living();
     let after = load.end()?;
     outcome.lost = (crowd.sort_out()? + ASKERS - after.askers.len()) as u64;
     outcome.kept = (CROWD + ASKERS) as u64 - outcome.lost;
-    outcome.allowed = play.allowed()?;
+    let (least, most) = play.deaths_cost(survivor.is_some())?;
+    outcome.allowed = most;
     let dead = play.dead()?;
-    if outcome.lost > outcome.allowed {
-        return Err(format!("{} connections were lost, {} may be", outcome.lost, outcome.allowed).into());
-    }
-    // Whoever connects has one connection at a time, so at most so many of the dead's own are not in the crowd.
-    if outcome.lost + (CONNECTORS as u64) < outcome.allowed {
-        return Err(format!("{} were the dead one's, but {} were lost", outcome.allowed, outcome.lost).into());
+    if !(least..=most).contains(&outcome.lost) {
+        return Err(format!("{} connections were lost, not {least} to {most}", outcome.lost).into());
     }
     let seen = after.seen;
+    let mut ended = 0;
+    let guests = play.guests.len();
+    for mut guest in std::mem::take(&mut play.guests) {
+        match guest.read(PATIENCE)? {
+            Came::End => ended += 1,
+            _ => guest.leave()?,
+        }
+    }
+    if ended > guests * dead {
+        return Err(format!("{ended} of {guests} who came while the owner was stopped were ended").into());
+    }
     if seen.ended > (CONNECTORS * dead) as u64 {
         return Err(format!("{} of {} new connections were ended", seen.ended, seen.served).into());
     }
@@ -97,8 +114,14 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
         return Err(format!("{} of {} new connections were refused", seen.refused, seen.served).into());
     }
     if let Some(place) = survivor {
-        play.served_by_the_living(&crowd)?;
+        play.players[place].is_known()?;
+        if let Some(stranger) = crowd.whos().find(|who| !who.is_some_and(|who| living.contains(who))) {
+            return Err(format!("served by {stranger:?}, alive are {living:?}").into());
+        }
         play.leaks_nothing(place, before, outcome.lost as usize)?;
+        if case.setting == Setting::Hung {
+            play.accepts_alone_in_the_end(place)?;
+        }
         newcomers_are_served_by(&play.players[place].relay)?;
     }
     play.next_takeover(&listen, crowd, after.askers)
@@ -144,6 +167,18 @@ impl Play<'_, '_> {
         if self.case.role == Role::Predecessor { 0 } else { self.players.len() - 1 }
     }
 
+    /// What is wrong, and how everybody stands.
+    fn picture(&self, error: &Trouble) -> Trouble {
+        let mut text = error.to_string();
+        for player in &self.players {
+            let state = player.relay.state().unwrap_or('-');
+            let queue = player.relay.queue().unwrap_or_default();
+            let accepts = player.accepts(self.port);
+            text += &format!("; {}: state {state}, accepts: {accepts}, queue: {queue}", player.relay);
+        }
+        text.into()
+    }
+
     /// Waits until the fault was seen to happen. A process that was stopped so that it can wakes up when it is time.
     fn await_fault(&mut self) -> Result<(), Trouble> {
         let (victim, last) = (self.victim(), self.players.len() - 1);
@@ -153,20 +188,27 @@ impl Play<'_, '_> {
             _ => None,
         };
         let mut asleep = waits_for;
-        let case = self.case;
-        let players = &mut self.players;
+        let (case, address) = (self.case, &self.address);
+        let (players, guests) = (&mut self.players, &mut self.guests);
         until(&format!("{} to happen", case.fault()), || {
+            // In this order: what has ended has said everything.
+            let ended = players[victim].ended()?;
             let fired = players[victim].fired(&case.point)?.is_some();
             if let Some((point, event)) = asleep
                 && players[last].fired(point)?.is_some()
                 && players[last].is_stopped()
-                && (players[0].relay.has_told(event) || fired)
             {
-                asleep = None;
-                players[last].relay.wake_up()?;
+                // Whoever connects again and again may wait for a reply of the one that is stopped.
+                if guests.is_empty() && case.setting == Setting::Hung {
+                    for number in 0..GUESTS {
+                        guests.push(Client::connect(address, format!("guest-{number}"))?);
+                    }
+                }
+                if players[0].relay.has_told(event) || (fired && (!case.is_deadly() || ended.is_some())) {
+                    asleep = None;
+                    players[last].relay.wake_up()?;
+                }
             }
-            // The other one may wait for the first to wake up; then the fault is all there is to see.
-            let ended = players[victim].ended()?;
             match (case.kind, ended) {
                 _ if !fired && ended.is_some() => {
                     Err(format!("the fault never happened: {} ended", players[victim].relay).into())
@@ -267,31 +309,49 @@ impl Play<'_, '_> {
         Ok(dead)
     }
 
-    /// How many connections belonged to nobody but a process that died of a fault.
-    fn allowed(&mut self) -> Result<u64, Trouble> {
-        let mut allowed = 0;
-        let all = (CROWD + ASKERS) as u64;
+    /// How many connections belonged to nobody but a process that died of a fault: at least, and at most. What it counted
+    /// has newcomers in it, which the crowd has not: whoever connects has one connection at a time.
+    fn deaths_cost(&mut self, somebody_lives: bool) -> Result<(u64, u64), Trouble> {
+        let (mut least, mut most) = (0, 0);
+        let (all, newcomers) = ((CROWD + ASKERS) as u64, CONNECTORS as u64);
+        // One that is refused when the predecessor dies is nobody's any more: it was told of too late.
+        let refused = u64::from(self.case.setting == Setting::Refusal);
         for player in &mut self.players {
             if !is_dead_of_a_fault(player)? {
                 continue;
             }
             let fired = player.last_fired()?.ok_or("it died of no fault")?;
-            allowed += match player.role {
-                Role::Predecessor => all.saturating_sub(fired.sent.saturating_sub(fired.back)),
-                _ => fired.adopted,
+            let (cost, more) = match player.role {
+                Role::Predecessor => (all.saturating_sub(fired.sent - fired.back), newcomers + refused),
+                _ => (fired.adopted, 0),
             };
+            least += cost.saturating_sub(newcomers);
+            most += cost + more;
         }
-        Ok(allowed.min(all))
+        Ok(if somebody_lives { (least.min(all), most.min(all)) } else { (all, all) })
     }
 
-    /// Nobody answers but processes that run.
-    fn served_by_the_living(&mut self, crowd: &Crowd) -> Result<(), Trouble> {
-        let living: Vec<_> =
-            self.players.iter().filter(|p| p.is_alive()).map(|p| p.relay.who.clone()).collect();
-        match crowd.whos().find(|who| !who.is_some_and(|who| living.contains(who))) {
-            Some(stranger) => Err(format!("served by {stranger:?}, alive are {living:?}").into()),
-            None => Ok(()),
-        }
+    /// Who may answer: the processes that run.
+    fn living(&self) -> Vec<Who> {
+        self.players
+            .iter()
+            .filter(|player| player.is_alive())
+            .map(|player| player.relay.who.clone())
+            .collect()
+    }
+
+    /// Where the owner hung two may accept for a while, which harms nobody.
+    fn accepts_alone_in_the_end(&self, place: usize) -> Result<(), Trouble> {
+        let relay = &self.players[place].relay;
+        let mut in_a_row = 0;
+        until(&format!("{relay} to accept alone"), || {
+            let mut client = Client::connect(&self.address, "one-more".into())?;
+            client.ask_everything()?;
+            client.read_all()?;
+            in_a_row = if client.who() == Some(&relay.who) { in_a_row + 1 } else { 0 };
+            client.leave()?;
+            Ok(in_a_row == 40)
+        })
     }
 
     /// The survivor has as many descriptors as its predecessor, or it itself, had before, less what was lost.

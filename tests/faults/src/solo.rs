@@ -67,9 +67,11 @@ pub fn alone(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Resul
     }
     let mut next = launch(Role::Successor, &["--probation-ms", "200"], "")?;
     next.wait_until_ready()?;
-    newcomers_are_served_by(&next.relay)?;
     if serves_on {
         next.relay.wait_for("committed")?;
+    }
+    newcomers_are_served_by(&next.relay)?;
+    if serves_on {
         owner.relay.signal(Signal::SIGTERM)?;
         owner.relay.ends_well()?;
     }

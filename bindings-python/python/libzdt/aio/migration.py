@@ -24,13 +24,14 @@ class Migration:
         handle: Takeover,
         lives: Iterable[Live],
         later: Callable[[Callable[[], None]], object],
+        on_offer: Iterable[Live] = (),
     ) -> None:
-        """`later` calls back soon, after the loop has seen to the others."""
+        """`later` calls back soon, after the loop has seen to the others. `on_offer`: since a Drain before this one."""
         self._handle = handle
         self._later = later
-        self._waiting = deque(lives)
+        self._offered = set(on_offer)
+        self._waiting = deque(live for live in lives if live not in self._offered)
         self._busy: set[Live] = set()
-        self._offered: set[Live] = set()
         self._full = False
         self._scheduled = False
         self._told = False
@@ -57,6 +58,11 @@ class Migration:
     def complete(self) -> bool:
         """Whether all that can move has settled or returned."""
         return self._told and not self._offered
+
+    @property
+    def on_offer(self) -> frozenset[Live]:
+        """Those that have neither settled nor returned."""
+        return frozenset(self._offered)
 
     def decided(self, live: Live) -> None:
         """It has settled or returned."""

@@ -205,13 +205,15 @@ class Service:
 
     def _drain(self, successor: libzdt.Peer | None, deadline: float, retired: list[str]) -> None:
         self._park(retired)
+        # After Accept it comes once more: what is on offer stays so, whoever was accepted since moves too.
+        on_offer = self._migration.on_offer if self._migration is not None else ()
         self._stop_migrating()
         self._deadline = self.loop.time() + deadline
         self._alone = successor is None
         if successor is not None:
             log.info("draining towards process %d: %d connections", successor.pid, len(self.served))
             later = lambda go_on: self.loop.call_soon(self._careful, go_on)  # noqa: E731
-            self._migration = Migration(self.handle, self._lives.values(), later)
+            self._migration = Migration(self.handle, self._lives.values(), later, on_offer)
             self.stays = self._migration.stays
             self._migration.start(unmovable=len(self.served) - len(self._lives))
         elif self.served:

@@ -180,14 +180,31 @@ fn resuming_although_a_third_generation_owns() {
 }
 
 #[test]
+fn a_commit_lost_to_a_predecessor_that_aborted_and_died() {
+    trace_holds(narrow(), |scene| {
+        scene.draining(P, S);
+        scene.settle(S);
+        scene.go(P, Move::Fire(Side::Down, Timer::Commit));
+        scene.go(P, Move::Engine);
+        scene.go(P, Move::Kill);
+        // It tries before it has heard of the death: the swap fails, it looks, and tries again.
+        scene.go(S, Move::Fire(Side::Up, Timer::Commit));
+        scene.go(S, Move::Engine);
+        scene.go(S, Move::Engine);
+        scene.settle(S);
+        assert_eq!(scene.world.processes[S].engine.service.standing, Standing::Owner);
+    });
+}
+
+#[test]
 fn a_loser_that_closes_an_offered_connection_whose_other_holder_just_died() {
     trace(Rule::LoserAdopts, narrow(), |scene| {
         scene.draining(P, S);
         scene.go(P, Move::Offer(0));
         scene.settle(P);
+        // The loser looks whether it lives: it dies after that, or there is no loser.
         scene.go(P, Move::Fire(Side::Down, Timer::Commit));
         scene.go(P, Move::Engine);
-        scene.go(P, Move::Kill);
     });
 }
 

@@ -512,10 +512,24 @@ impl World {
                 }
             }
             Action::TurnDown(slot) => self.refuse(k, slot as u8),
+            Action::LookUp => self.look_up(k),
             Action::CloseService | Action::Retire => process.serves = false,
             Action::Serve => process.serves = true,
             Action::Tell(tell) => self.tell(k, tell),
         }
+    }
+
+    /// Whether the predecessor lives; what it said before it died comes first.
+    fn look_up(&mut self, k: usize) {
+        let Some(number) = self.processes[k].up else { return };
+        if self.alive(self.links[number].predecessor) {
+            return self.with_up(k, |up, context| up.lives(context));
+        }
+        while !self.links[number].down.queue.is_empty() {
+            self.read_up(k);
+        }
+        self.processes[k].told_dead_up = true;
+        self.with_up(k, |up, context| up.died(context));
     }
 
     /// Our own end of a link: what we read from, and our outbox.

@@ -90,7 +90,7 @@ fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     tell("listening", json!({"address": listener.local_addr()?.to_string(), "inherited": inherited}));
     options.switches.before_ready()?;
 
-    let drain = takeover.clone();
+    let (drain, leave) = (takeover.clone(), takeover.clone());
     let mut signals = Signals::new([SIGTERM])?;
     std::thread::spawn(move || signals.forever().try_for_each(|_| drain.drain()));
 
@@ -106,6 +106,8 @@ fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
             service.event(event.token())?;
         }
     }
+    // The thread that waits for signals holds a clone, so dropping ours would not be the end.
+    leave.close();
     Ok(())
 }
 

@@ -28,6 +28,8 @@ pub struct Relay {
     /// What `WHO` answers.
     pub who: String,
     listener: Option<TcpListener>,
+    /// Whether whoever comes is accepted: an event of before Drain may still lie in the batch that is being worked through.
+    accepting: bool,
     next: usize,
     buffer: Vec<u8>,
 }
@@ -40,6 +42,7 @@ impl Relay {
             live: BTreeMap::new(),
             who: String::new(),
             listener: Some(listener),
+            accepting: false,
             next: 0,
             buffer: vec![0; 64 << 10],
         })
@@ -48,6 +51,7 @@ impl Relay {
     /// From here on it accepts, if it did not already: after Accept, Resume may follow.
     pub fn accept(&mut self) -> std::io::Result<()> {
         self.stop_accepting();
+        self.accepting = true;
         match &mut self.listener {
             Some(listener) => self.poll.registry().register(listener, LISTENER, Interest::READABLE),
             None => Ok(()),
@@ -56,6 +60,7 @@ impl Relay {
 
     /// From here on it does not, but may again.
     pub fn stop_accepting(&mut self) {
+        self.accepting = false;
         if let Some(listener) = &mut self.listener {
             // Fails only where it was not accepting, and then all is well.
             let _ = self.poll.registry().deregister(listener);
@@ -75,6 +80,11 @@ impl Relay {
         self.live.insert(number, Live { socket, session, frozen: true });
         self.thaw(number)?;
         Ok(number)
+    }
+
+    /// The numbers of those that are not frozen.
+    pub fn served(&self) -> impl Iterator<Item = usize> {
+        self.live.iter().filter(|(_, live)| !live.frozen).map(|(number, _)| *number)
     }
 
     /// Stops using a connection. The relay runs in one thread, so nothing is in flight then.
@@ -115,9 +125,9 @@ impl Relay {
         Ok(())
     }
 
-    /// Accepts whoever waits.
+    /// Accepts whoever waits, while it does so at all.
     pub fn accept_all(&mut self) -> std::io::Result<()> {
-        while let Some(listener) = &self.listener {
+        while let Some(listener) = self.listener.as_ref().filter(|_| self.accepting) {
             match listener.accept() {
                 Ok((socket, _)) => {
                     socket.set_nodelay(true)?;

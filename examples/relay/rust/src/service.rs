@@ -141,8 +141,10 @@ impl Service {
                 tell("drain", json!({"successor": pid, "connections": connections}));
                 self.alone = successor.is_none();
                 if !self.alone {
-                    self.migration =
-                        Some(Migration::new(self.relay.live.keys().copied().collect(), deadline));
+                    // After Accept it comes once more: what is on offer stays so, whoever was accepted since moves too.
+                    let migration = self.migration.get_or_insert_with(|| Migration::new(deadline));
+                    migration.complete = false;
+                    migration.waiting = self.relay.served().collect();
                     self.offer()?;
                 }
             }
@@ -279,12 +281,12 @@ impl Service {
 }
 
 impl Migration {
-    fn new(waiting: Vec<usize>, deadline: Duration) -> Migration {
+    fn new(deadline: Duration) -> Migration {
         let began = Instant::now();
         Migration {
             began,
             deadline: began + deadline,
-            waiting,
+            waiting: Vec::new(),
             offered: 0,
             moved: 0,
             returned: 0,

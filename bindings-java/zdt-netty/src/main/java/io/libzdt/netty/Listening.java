@@ -105,9 +105,16 @@ final class Listening extends ChannelDuplexHandler {
         }
     }
 
-    /** Never accepts again: our copy of the listener is closed. Any thread. */
-    void close() {
-        onLoop(channel::close);
+    /** Never accepts again: our copy of the listener is closed, and then {@code closed} is run. Any thread. */
+    void close(Runnable closed) {
+        try {
+            channel.eventLoop().execute(() -> {
+                channel.close();
+                closed.run();
+            });
+        } catch (RejectedExecutionException ended) {
+            closed.run(); // its event loop has closed it
+        }
     }
 
     private void onLoop(Runnable task) {

@@ -69,6 +69,8 @@ public final class NettyTakeover {
     private boolean alone;
     /** The service is over here with its last connection. */
     private boolean leaving;
+    /** Listeners that are about to close: until then they may accept, and whoever they accept is served. */
+    private int closing;
     /** Of those that are left at the deadline; null: there is none. */
     private Future<?> ending;
 
@@ -218,7 +220,7 @@ public final class NettyTakeover {
         } else if (event instanceof Event.Accept) {
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
-            closeListeners();
+            closeListeners(listenings, () -> {});
         } else if (event instanceof Event.Aborted) {
             leave();
         } else if (event instanceof Event.Done) {
@@ -290,19 +292,28 @@ public final class NettyTakeover {
     }
 
     /** For good. From what the successor left to us nobody else accepts, so those who wait come first. */
-    private void closeListeners() throws InterruptedException {
-        for (Listening listening : listenings) {
+    private void closeListeners(Iterable<Listening> open, Runnable closed) throws InterruptedException {
+        for (Listening listening : open) {
             if (retired.contains(listening.name)) {
                 listening.empty();
             }
-            listening.close();
+            listening.close(closed);
         }
     }
 
     private void leave() throws InterruptedException {
-        closeListeners();
+        List<Listening> open = List.copyOf(listenings);
         synchronized (this) {
             leaving = true;
+            closing += open.size();
+        }
+        closeListeners(open, this::closed);
+        finish();
+    }
+
+    private void closed() {
+        synchronized (this) {
+            closing--;
         }
         finish();
     }
@@ -323,7 +334,7 @@ public final class NettyTakeover {
             boolean empty = children.isEmpty();
             drained = alone && empty;
             alone &= !empty;
-            left = leaving && empty;
+            left = leaving && empty && closing == 0;
             if (left && ending != null) {
                 ending.cancel(false);
             }
