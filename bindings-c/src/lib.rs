@@ -13,3 +13,4 @@ pub mod gate;
 pub mod offer;
 mod sized;
 pub mod takeover;
+pub mod worker;

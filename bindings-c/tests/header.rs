@@ -5,7 +5,8 @@ use std::path::Path;
 use zdt_core::ErrorKind;
 
 /// The order in which a reader of the header meets things.
-const SOURCES: [&str; 8] = ["edge", "takeover", "event", "offer", "connection", "fds", "gate", "error"];
+const SOURCES: [&str; 9] =
+    ["edge", "takeover", "event", "offer", "connection", "worker", "fds", "gate", "error"];
 
 fn generated() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
