@@ -226,6 +226,8 @@ impl State {
                 self.seat_lane(lane, fds);
                 return true;
             }
+            // Out of descriptors: the kernel closed our end of the lane, and the other one sees it.
+            Ok(Arrival::Truncated(Message::Lane(_), _)) => return true,
             Ok(Arrival::Message(Message::Note(note), _)) => {
                 // Why a connection was refused is no word of parting.
                 if note.number != ErrorKind::Refused.number() as u32 {
