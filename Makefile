@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix generations endurance faults smoke papers bench-core reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults smoke papers bench-core reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -16,7 +16,7 @@ demo:
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh rust c python java behaviours matrix generations faults smoke papers
+	@tools/test.sh rust c python java behaviours matrix lanes generations faults smoke papers
 
 # Parts of the tests alone.
 test-rust:
@@ -42,6 +42,11 @@ behaviours:
 matrix:
 	@tools/setup.sh demo
 	@tools/test.sh matrix
+
+# Pre-fork servers take over from each other, worker to worker, and whoever can die does.
+lanes:
+	@tools/setup.sh demo
+	@tools/test.sh lanes
 
 # Fifty takeovers in a row from each of these languages to itself, under load.
 generations:

@@ -88,6 +88,9 @@ template <typename T> static inline T zdt_sized(void) {
 // Libzdt has nothing left to do here: finish the connections that returned (event.left of them because the deadline came), exit.
 #define ZDT_DONE 11
 
+// (worker) The arbiter said ready: accept from here on.
+#define ZDT_READY 12
+
 // event.reason of ZDT_RETURNED: the successor refused it.
 #define ZDT_REFUSED 1
 
@@ -225,6 +228,14 @@ typedef struct zdt_reuseport zdt_reuseport;
 
 // A takeover: the handle of a process that takes a service over and may be taken over from.
 typedef struct zdt_takeover zdt_takeover;
+
+// A worker's part in the takeovers of its arbiter, which has a zdt_takeover and no connections: it accepts from the
+// arbiter's listeners, and its connections migrate straight to a worker of the successor. Events and words are those of a
+// zdt_takeover; the calls of the same name mean the same.
+//
+// Where the arbiter dies or closes its handle, its workers get ZDT_DRAIN (or, if it had not taken over yet, ZDT_ABORTED),
+// migrate over the lanes that they have, finish the rest, and get ZDT_DONE.
+typedef struct zdt_worker zdt_worker;
 
 // The state versions of one protocol that a program reads.
 typedef struct zdt_reads {
@@ -394,7 +405,7 @@ typedef struct zdt_offer {
 typedef struct zdt_event {
     // Set by ZDT_EVENT_INIT.
     size_t size;
-    // Which event: ZDT_OFFER to ZDT_DONE; 0 where there is none. Skip kinds that you do not know.
+    // Which event: ZDT_OFFER to ZDT_READY; 0 where there is none. Skip kinds that you do not know.
     int32_t kind;
     // ZDT_RETURNED: ZDT_REFUSED or ZDT_TAKEN_BACK.
     int32_t reason;
@@ -537,8 +548,8 @@ const struct zdt_peer *zdt_predecessor(const struct zdt_takeover *t);
 // 0x3f. `options` may be NULL, and wins where it says something. The result is the descriptor, non-blocking and
 // close-on-exec. Do not accept (or, of UDP, read) from it before zdt_ready. Ask for all listeners before that.
 //
-// A listener that the predecessor has at the very address under another name is inherited under the new one. Backlog,
-// nodelay and mode are set anew when we become the owner, where they are not the predecessor's. For one that is not what
+// A listener that the predecessor has at the very address under another name is inherited under the new one. Nodelay,
+// and backlog and mode where they are said, become as asked for when we become the owner. For one that is not what
 // was asked for see config.on_mismatch.
 //
 // Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_INVALID_ARGUMENT, _NAME_USED,
@@ -588,6 +599,18 @@ int zdt_set_connections(struct zdt_takeover *t, uint64_t count);
 // What was done so far, into *progress. Returns 0. Blocks: never.
 int zdt_get_progress(const struct zdt_takeover *t, struct zdt_progress *progress, struct zdt_error **err);
 
+// A seat for a worker of ours: a descriptor that the worker takes with zdt_worker_join, in a child after fork(2), or in a
+// program that was started with it (it is close-on-exec: clear that in the child first).
+//
+// Seat the workers before zdt_ready: from then on a predecessor's workers migrate to them, and never through this
+// process. Close the descriptor here once the worker has its own. A worker that died is replaced by seating another.
+// `worker` is a number of the caller's choice, for messages.
+//
+// Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_WRONG_STATE (we drain, and a new
+// worker would have nothing to do), _INVALID_ARGUMENT (more than 250 listeners), _SYSTEM; the other workers are as they
+// were.
+int zdt_seat(struct zdt_takeover *t, uint32_t worker, struct zdt_error **err);
+
 // The next event. 1: there is one in *event; 0: none came within timeout_ms (0: only look; negative: wait for ever).
 //
 // Call it whenever zdt_event_fd is readable, until it returns 0; deadlines fire in here too. An offer that is still in
@@ -631,6 +654,67 @@ int zdt_migrate(struct zdt_takeover *t, const struct zdt_connection *connection,
 // restored, unsent is written and unread is used. Of copies of one zdt_connection free only one. NULL, a connection
 // that was not adopted, and a second call are fine. Blocks: never.
 void zdt_connection_free(struct zdt_connection *connection);
+
+// Takes the seat that zdt_seat gave, in the worker's own process. A child that was forked frees its copy of the arbiter's
+// zdt_takeover before (zdt_free).
+//
+// Of `config`, which may be NULL, count reads, max_state, max_bytes, program and runtime; handshake_ms, and drain_ms
+// should the arbiter die. 0: *w is the handle, to be closed with zdt_worker_close and freed with zdt_worker_free.
+// Negative: *w is NULL.
+//
+// Owns: the seat is libzdt's from here on, on an error too (save for ZDT_ERROR_INVALID_ARGUMENT: then it is the
+// caller's). Blocks: not for long; up to config.handshake_ms where the arbiter hangs. Errors: ZDT_ERROR_NO_ANSWER
+// (also: the seat was taken before), _PEER_GONE, _OUT_OF_ORDER and _MALFORMED (it is no seat), _UNSUPPORTED, _SYSTEM.
+int zdt_worker_join(int seat, const struct zdt_config *config, struct zdt_worker **w, struct zdt_error **err);
+
+// Leaves: offers are answered or taken back, seat and lanes are closed. Afterwards each call on the handle fails with
+// ZDT_ERROR_CLOSED. Returns 0; a second call does nothing. Blocks: never for long.
+int zdt_worker_close(struct zdt_worker *w);
+
+// Frees the handle, and closes it first if need be. No other thread may be in a call on it, and none may follow. Offers
+// that were kept are answered before. NULL is fine.
+void zdt_worker_free(struct zdt_worker *w);
+
+// Our number, as zdt_seat had it. 0 for NULL. Blocks: never.
+uint32_t zdt_worker_number(const struct zdt_worker *w);
+
+// The arbiter's generation when it gave the seat. 0 for NULL. Blocks: never.
+uint64_t zdt_worker_generation(const struct zdt_worker *w);
+
+// The arbiter's listener called `name`, as it was when the seat was given. Accept from it from ZDT_READY on. Each can be
+// had once.
+//
+// Owns: the descriptor is the caller's to close; non-blocking and close-on-exec. Blocks: never.
+// Errors: ZDT_ERROR_INVALID_ARGUMENT (there was none of that name), _NAME_USED.
+int zdt_worker_listener(struct zdt_worker *w, const char *name, struct zdt_error **err);
+
+// A descriptor for your poller, as zdt_event_fd is. Negative for NULL. Blocks: never.
+int zdt_worker_event_fd(const struct zdt_worker *w);
+
+// The next event, as zdt_next_event gives it; its offers are for zdt_worker_adopt and zdt_worker_refuse. Coming back after
+// ZDT_DRAIN says that this worker has stopped accepting.
+int zdt_worker_next_event(struct zdt_worker *w, int timeout_ms, struct zdt_event *event, struct zdt_error **err);
+
+// Adopts a connection, as zdt_adopt does.
+int zdt_worker_adopt(struct zdt_worker *w, struct zdt_offer **offer, struct zdt_connection *connection, struct zdt_error **err);
+
+// Refuses an offer, as zdt_refuse does.
+int zdt_worker_refuse(struct zdt_worker *w, struct zdt_offer **offer, const char *why, struct zdt_error **err);
+
+// Offers a frozen connection to a worker of the successor, as zdt_migrate does. What was taken back because a worker over
+// there died may be offered again: another takes it.
+int zdt_worker_migrate(struct zdt_worker *w, const struct zdt_connection *connection, struct zdt_error **err);
+
+// Nothing more will be given to zdt_worker_migrate, and nothing is in flight that is to be finished first: ZDT_DONE
+// follows when everything is settled and the arbiter is done too. What returns later may be offered again.
+// 0, or ZDT_ERROR_WRONG_STATE before ZDT_DRAIN. Blocks: never.
+int zdt_worker_migrated_all(struct zdt_worker *w, struct zdt_error **err);
+
+// Says how many live connections this worker has, as zdt_set_connections does. Returns 0, or a negative number for NULL.
+int zdt_worker_set_connections(struct zdt_worker *w, uint64_t count);
+
+// What this worker did so far, over all its lanes, into *progress. Returns 0. Blocks: never.
+int zdt_worker_get_progress(const struct zdt_worker *w, struct zdt_progress *progress, struct zdt_error **err);
 
 // Sends `length` bytes (at least one) and `fd_count` descriptors (at most ZDT_MAX_FDS) as one message over a Unix socket.
 //

@@ -102,16 +102,30 @@ pub unsafe extern "C" fn zdt_migrate(
     err: *mut *mut zdt_error,
 ) -> c_int {
     call(err, || {
-        let mut whole = MaybeUninit::uninit();
         // SAFETY: the caller's pointers (zdt.h).
-        let (handle, connection) = unsafe { (handle(t)?, take(connection, &mut whole)?) };
+        let handle = unsafe { handle(t)? };
         // SAFETY: as above.
-        match handle.takeover.migrate(unsafe { frozen(connection)? }) {
-            Ok(()) => Ok(0),
-            Err(NotMigrated::Full(_)) => Ok(ZDT_FULL),
-            Err(NotMigrated::Failed(_, error)) => Err(error),
-        }
+        unsafe { migrate(connection, |frozen| handle.takeover.migrate(frozen)) }
     })
+}
+
+/// Offers what the caller lends by way of `migrate`: a takeover's, or a worker's.
+///
+/// # Safety
+/// `connection` is NULL or the caller's, with pointers that are good for what their lengths say.
+#[inline]
+pub(crate) unsafe fn migrate(
+    connection: *const zdt_connection,
+    migrate: impl FnOnce(Frozen) -> std::result::Result<(), NotMigrated>,
+) -> Result<c_int> {
+    let mut whole = MaybeUninit::uninit();
+    // SAFETY: the same promise.
+    let frozen = unsafe { frozen(take(connection, &mut whole)?)? };
+    match migrate(frozen) {
+        Ok(()) => Ok(0),
+        Err(NotMigrated::Full(_)) => Ok(ZDT_FULL),
+        Err(NotMigrated::Failed(_, error)) => Err(error),
+    }
 }
 
 /// Wipes and frees the bytes of an adopted connection; its pointers are NULL and its lengths 0 afterwards.

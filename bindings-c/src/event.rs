@@ -8,7 +8,7 @@ use crate::takeover::{handle, zdt_takeover};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::{offset_of, size_of};
 use std::ptr;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use zdt_core::{Error, ErrorKind, Event, Peer, Reads, Result, Returned};
 
@@ -37,6 +37,8 @@ pub const ZDT_RELIEVED: i32 = 9;
 pub const ZDT_ABORTED: i32 = 10;
 /// Libzdt has nothing left to do here: finish the connections that returned (event.left of them because the deadline came), exit.
 pub const ZDT_DONE: i32 = 11;
+/// (worker) The arbiter said ready: accept from here on.
+pub const ZDT_READY: i32 = 12;
 
 /// event.reason of ZDT_RETURNED: the successor refused it.
 pub const ZDT_REFUSED: i32 = 1;
@@ -51,7 +53,7 @@ pub const ZDT_TAKEN_BACK: i32 = 2;
 pub struct zdt_event {
     /// Set by ZDT_EVENT_INIT.
     pub size: usize,
-    /// Which event: ZDT_OFFER to ZDT_DONE; 0 where there is none. Skip kinds that you do not know.
+    /// Which event: ZDT_OFFER to ZDT_READY; 0 where there is none. Skip kinds that you do not know.
     pub kind: i32,
     /// ZDT_RETURNED: ZDT_REFUSED or ZDT_TAKEN_BACK.
     pub reason: i32,
@@ -135,27 +137,41 @@ pub unsafe extern "C" fn zdt_next_event(
 ) -> c_int {
     call(err, || {
         // SAFETY: the caller's pointers (zdt.h).
-        let (handle, place) = unsafe { (handle(t)?, Place::new(event)?) };
-        // SAFETY: `Place` found that the struct has that field.
-        let offer = unsafe { &raw mut (*event).offer };
-        // SAFETY: as above; it is NULL, or an offer of this event's.
-        if unsafe { !(*offer).is_null() } {
-            // SAFETY: as above.
-            drop(unsafe { Held::out_of(offer)? });
-        }
-        let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-        match handle.takeover.next_event(timeout) {
-            Ok(Some(event)) => {
-                let mut last = handle.last.lock().unwrap_or_else(PoisonError::into_inner);
-                place.give(&last.describe(event)?);
-                Ok(1)
-            }
-            otherwise => {
-                place.give(&NOTHING);
-                otherwise.map(|_| 0)
-            }
-        }
+        let handle = unsafe { handle(t)? };
+        // SAFETY: as above.
+        unsafe { next(event, timeout_ms, &handle.last, |timeout| handle.takeover.next_event(timeout)) }
     })
+}
+
+/// The next event of a takeover or a worker, into `event`.
+///
+/// # Safety
+/// `event` is NULL or the caller's, and the offer in it NULL or of an earlier event.
+pub(crate) unsafe fn next(
+    event: *mut zdt_event,
+    timeout_ms: c_int,
+    last: &Mutex<Last>,
+    next: impl FnOnce(Option<Duration>) -> Result<Option<Event>>,
+) -> Result<c_int> {
+    // SAFETY: the same promise.
+    let place = unsafe { Place::new(event)? };
+    // SAFETY: `Place` found that the struct has that field.
+    let offer = unsafe { &raw mut (*event).offer };
+    // SAFETY: as above; it is NULL, or an offer of this event's.
+    if unsafe { !(*offer).is_null() } {
+        // SAFETY: as above.
+        drop(unsafe { Held::out_of(offer)? });
+    }
+    match next(u64::try_from(timeout_ms).ok().map(Duration::from_millis)) {
+        Ok(Some(event)) => {
+            place.give(&last.lock().unwrap_or_else(PoisonError::into_inner).describe(event)?);
+            Ok(1)
+        }
+        otherwise => {
+            place.give(&NOTHING);
+            otherwise.map(|_| 0)
+        }
+    }
 }
 
 const NOTHING: zdt_event = zdt_event {
@@ -224,6 +240,7 @@ impl Last {
             Event::Accept { cause } => self.caused(ZDT_ACCEPT, &cause),
             Event::Relieved => of(ZDT_RELIEVED),
             Event::Aborted { cause } => self.caused(ZDT_ABORTED, &cause),
+            Event::Ready => of(ZDT_READY),
             Event::Done { left } => zdt_event { left, ..of(ZDT_DONE) },
             other => return Err(Error::new(ErrorKind::Internal, format!("no C event for {other:?}"), "")),
         })

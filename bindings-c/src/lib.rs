@@ -14,3 +14,4 @@ pub mod offer;
 pub mod reuseport;
 mod sized;
 pub mod takeover;
+pub mod worker;

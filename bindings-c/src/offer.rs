@@ -68,16 +68,28 @@ pub unsafe extern "C" fn zdt_adopt(
 ) -> c_int {
     call(err, || {
         // SAFETY: the caller's pointers (zdt.h).
-        let (_, place) = unsafe { (handle(t)?, Place::new(connection)?) };
-        // SAFETY: as above.
-        let held = unsafe { Held::out_of(offer)? };
-        Ok(match held.adopt()? {
-            Some(connection) => {
-                place.give(&connection);
-                0
-            }
-            None => ZDT_GONE,
-        })
+        unsafe {
+            handle(t)?;
+            adopt(offer, connection)
+        }
+    })
+}
+
+/// Adopts what a takeover or a worker was offered, into `connection`.
+///
+/// # Safety
+/// Both are NULL or the caller's; nobody else uses the offer.
+pub(crate) unsafe fn adopt(offer: *mut *mut zdt_offer, connection: *mut zdt_connection) -> Result<c_int> {
+    // SAFETY: the same promise.
+    let place = unsafe { Place::new(connection)? };
+    // SAFETY: as above.
+    let held = unsafe { Held::out_of(offer)? };
+    Ok(match held.adopt()? {
+        Some(connection) => {
+            place.give(&connection);
+            0
+        }
+        None => ZDT_GONE,
     })
 }
 
@@ -94,13 +106,25 @@ pub unsafe extern "C" fn zdt_refuse(
 ) -> c_int {
     call(err, || {
         // SAFETY: the caller's pointers (zdt.h).
-        let (_, why) = unsafe { (handle(t)?, text_or(why, "why", "refused")?) };
-        // SAFETY: as above.
-        if let What::Offered(offer) = unsafe { Held::out_of(offer)? }.what {
-            offer.refuse(why);
+        unsafe {
+            handle(t)?;
+            refuse(offer, why)
         }
-        Ok(0)
     })
+}
+
+/// Refuses what a takeover or a worker was offered.
+///
+/// # Safety
+/// Both are NULL or the caller's; nobody else uses the offer.
+pub(crate) unsafe fn refuse(offer: *mut *mut zdt_offer, why: *const c_char) -> Result<c_int> {
+    // SAFETY: the same promise.
+    let why = unsafe { text_or(why, "why", "refused")? };
+    // SAFETY: as above.
+    if let What::Offered(offer) = unsafe { Held::out_of(offer)? }.what {
+        offer.refuse(why);
+    }
+    Ok(0)
 }
 
 /// What lies behind a `zdt_offer *`, and later behind `zdt_connection.storage`: one allocation for both.

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Mutex;
 use std::time::Duration;
-use zdt_core::{Config, OnMismatch, Reads, Result, Takeover};
+use zdt_core::{Config, OnMismatch, Progress, Reads, Result, Takeover};
 
 /// A takeover: the handle of a process that takes a service over and may be taken over from.
 pub struct zdt_takeover {
@@ -329,8 +329,30 @@ pub unsafe extern "C" fn zdt_get_progress(
     call(err, || {
         // SAFETY: the caller's pointers (zdt.h).
         let (handle, place) = unsafe { (handle(t)?, Place::new(progress)?) };
-        let now = handle.takeover.progress();
-        place.give(&zdt_progress {
+        place.give(&zdt_progress::of(&handle.takeover.progress()));
+        Ok(0)
+    })
+}
+
+/// A seat for a worker of ours: a descriptor that the worker takes with zdt_worker_join, in a child after fork(2), or in a
+/// program that was started with it (it is close-on-exec: clear that in the child first).
+///
+/// Seat the workers before zdt_ready: from then on a predecessor's workers migrate to them, and never through this
+/// process. Close the descriptor here once the worker has its own. A worker that died is replaced by seating another.
+/// `worker` is a number of the caller's choice, for messages.
+///
+/// Owns: the descriptor is the caller's to close. Blocks: never. Errors: ZDT_ERROR_WRONG_STATE (we drain, and a new
+/// worker would have nothing to do), _INVALID_ARGUMENT (more than 250 listeners), _SYSTEM; the other workers are as they
+/// were.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zdt_seat(t: *mut zdt_takeover, worker: u32, err: *mut *mut zdt_error) -> c_int {
+    // SAFETY: NULL or a handle that was not freed (zdt.h).
+    call(err, || Ok(unsafe { handle(t)? }.takeover.seat(worker)?.into_raw_fd()))
+}
+
+impl zdt_progress {
+    pub(crate) fn of(now: &Progress) -> zdt_progress {
+        zdt_progress {
             size: 0, // the caller's stays
             generation: now.generation,
             expected: now.expected,
@@ -340,9 +362,8 @@ pub unsafe extern "C" fn zdt_get_progress(
             unread_bytes: now.unread_bytes,
             unsent_bytes: now.unsent_bytes,
             state_bytes: now.state_bytes,
-        });
-        Ok(0)
-    })
+        }
+    }
 }
 
 /// The handle behind the pointer.
@@ -355,7 +376,7 @@ pub(crate) unsafe fn handle<'a>(t: *const zdt_takeover) -> Result<&'a zdt_takeov
 }
 
 /// For results that have no room for an error number.
-fn quietly<T>(otherwise: T, body: impl FnOnce() -> Result<T>) -> T {
+pub(crate) fn quietly<T>(otherwise: T, body: impl FnOnce() -> Result<T>) -> T {
     catch_unwind(AssertUnwindSafe(body)).ok().and_then(Result::ok).unwrap_or(otherwise)
 }
 
@@ -363,7 +384,7 @@ fn quietly<T>(otherwise: T, body: impl FnOnce() -> Result<T>) -> T {
 ///
 /// # Safety
 /// `config` is NULL or a struct that is as long as it says, with pointers that are good for what their counts say.
-unsafe fn core_config(config: *const zdt_config) -> Result<Config> {
+pub(crate) unsafe fn core_config(config: *const zdt_config) -> Result<Config> {
     let mut core = Config::default();
     core.runtime = "c".into();
     if config.is_null() {

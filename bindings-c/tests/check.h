@@ -15,7 +15,7 @@ struct test {
 #define TEST(function) {#function, function}
 /* Each ends with a NULL name. */
 extern const struct test call_tests[], plain_tests[], behaviour_tests[], listener_tests[], error_tests[], move_tests[],
-    death_tests[], reuseport_tests[];
+    death_tests[], worker_tests[], reuseport_tests[];
 
 /* What a process does that was started by spawn(role); its result is the exit code. */
 struct role {

@@ -10,8 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 prefix=${1:-$root/build/c}
 sources="$here/test_zdt.c $here/test_calls.c $here/test_plain.c $here/test_behaviours.c \
-    $here/test_listeners.c $here/test_errors.c $here/test_move.c $here/test_death.c $here/test_reuseport.c \
-    $here/link.c $here/two.c"
+    $here/test_listeners.c $here/test_errors.c $here/test_move.c $here/test_death.c $here/test_workers.c \
+    $here/test_reuseport.c $here/link.c $here/two.c"
 warnings="-std=c11 -Wall -Wextra -Wpedantic -Werror"
 passed=0
 failed=0

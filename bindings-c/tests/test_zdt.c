@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
     }
     int passed = 0, failed = 0;
     const struct test *all[] = {call_tests, plain_tests, behaviour_tests, listener_tests, error_tests, move_tests,
-                                death_tests, reuseport_tests};
+                                death_tests, worker_tests, reuseport_tests};
     for (size_t part = 0; part < sizeof all / sizeof *all; part++)
         for (const struct test *test = all[part]; test->name; test++)
             if (argc < 2 || strstr(test->name, argv[1]))

@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-use zdt::{Connection, ErrorKind, Event, ListenerSpec, NotMigrated, Takeover, Worker};
+use zdt::{Config, Connection, ErrorKind, Event, ListenerSpec, NotMigrated, Takeover, Worker};
 
 /// A worker with connections, which does what it is told.
 struct Hand {
@@ -102,8 +102,12 @@ struct Team {
 impl Team {
     /// Opens, and is ready with so many workers. `predecessor` gets its turn meanwhile.
     fn open(path: &Path, workers: u32, predecessor: Option<&mut Team>) -> Team {
+        Team::open_with(path, workers, predecessor, quick())
+    }
+
+    fn open_with(path: &Path, workers: u32, predecessor: Option<&mut Team>, config: Config) -> Team {
         let path = path.to_path_buf();
-        let opening = thread::spawn(move || Takeover::open(path, quick()).unwrap());
+        let opening = thread::spawn(move || Takeover::open(path, config).unwrap());
         if let Some(predecessor) = predecessor {
             until("the handshake", || {
                 predecessor.turn();
@@ -273,6 +277,28 @@ fn what_a_worker_leaves_unanswered_returns_and_another_takes_it() {
     }
     assert_eq!(second.served(), 40);
     all_are_served(&clients, &[&second]);
+}
+
+#[test]
+fn what_a_hung_worker_does_not_answer_is_taken_back_at_the_deadline() {
+    let place = Place::new("workers-hang");
+    let mut config = quick();
+    config.drain = Duration::from_secs(2);
+    let mut first = Team::open_with(&place.socket(), 2, None, config);
+    let clients = first.connect(40);
+    let mut second = Team::open(&place.socket(), 2, Some(&mut first));
+    second.hands[0].hesitates = true;
+    until("Done", || {
+        first.turn();
+        second.turn();
+        first.saw("Done") && first.hands.iter().all(|hand| hand.saw("Done"))
+    });
+    assert!(!second.hands[0].kept.is_empty());
+    for offer in std::mem::take(&mut second.hands[0].kept) {
+        assert!(offer.adopt().unwrap().is_none(), "it went back");
+    }
+    assert_eq!(first.served() + second.served(), 40);
+    all_are_served(&clients, &[&first, &second]);
 }
 
 #[test]

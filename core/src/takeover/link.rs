@@ -27,7 +27,7 @@ pub(super) enum Outgoing {
 #[derive(Debug)]
 pub(super) enum Arrival {
     Message(Message, Vec<OwnedFd>),
-    /// An OFFER whose descriptors did not all come (MSG_CTRUNC): these did.
+    /// An OFFER whose descriptors did not all come (MSG_CTRUNC): these did. Or a LANE whose end did not.
     Truncated(Message, Vec<OwnedFd>),
     /// Nothing for now.
     Nothing,
@@ -198,7 +198,7 @@ impl Link {
         let complete = envelope.descriptors as usize == descriptors.len() && !got.descriptors_truncated;
         match envelope.message {
             message if complete => Ok(Arrival::Message(message, descriptors)),
-            message @ Message::Offer(_) => Ok(Arrival::Truncated(message, descriptors)),
+            message @ (Message::Offer(_) | Message::Lane(_)) => Ok(Arrival::Truncated(message, descriptors)),
             _ if got.descriptors_truncated => Err(Error::new(
                 ErrorKind::DescriptorLimit,
                 format!(

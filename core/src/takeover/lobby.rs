@@ -186,7 +186,7 @@ impl State {
         };
         check_pidfd(&pidfd, newcomer.credentials.pid)?;
         if hello.role == Role::Lane {
-            let what = "this owner has no workers of its own, so it opens no lanes";
+            let what = "lanes come over the lead link, from arbiter to arbiter";
             return Err(Error::new(ErrorKind::Unsupported, what, serving));
         }
         if !self.engine.welcomes() {

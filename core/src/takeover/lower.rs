@@ -232,6 +232,11 @@ impl State {
                 self.seat_lane(lane, fds);
                 return true;
             }
+            // Out of descriptors: the kernel closed our end, and the other one sees it. A worker will ask for another.
+            Ok(Arrival::Truncated(Message::Lane(_), _)) => {
+                down.has_lanes = true;
+                return true;
+            }
             Ok(Arrival::Message(Message::Note(note), _)) => {
                 // Why a connection was refused is no word of parting.
                 if note.number != ErrorKind::Refused.number() as u32 {

@@ -81,11 +81,15 @@ fn case(from: &Program, to: &Program, n: u32, m: u32, dies: Dies, place: &Path) 
     match dies {
         Dies::Nobody => {}
         Dies::SuccessorsWorkers => {
+            // Each in the middle of its part. One whose counterpart had hardly a connection may get nothing to do.
             second.tells("adopting")?;
-            for worker in second.workers() {
-                until("a worker that has adopted", || second.adopting(worker).len() > 9)?;
-                killed.extend(second.kill_worker(worker)?.then_some(worker));
-            }
+            let mut left = second.workers();
+            until("every worker to die", || {
+                let busy = left.iter().position(|worker| second.adopting(*worker).len() > 9);
+                let worker = busy.map(|at| left.remove(at));
+                killed.extend(worker.filter(|worker| second.kill_worker(*worker).is_ok_and(|killed| killed)));
+                left.is_empty() || !first.said("done").is_empty()
+            })?;
         }
         Dies::PredecessorsWorkers => {
             second.tells("adopting")?;

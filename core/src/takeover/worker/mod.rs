@@ -12,6 +12,8 @@
 mod lane;
 mod seat;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use super::NotMigrated;
 use super::config::{Config, LONGEST};

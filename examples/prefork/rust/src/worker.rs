@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::id;
 use std::time::Duration;
-use zdt::{Event, Frozen, NotMigrated, Offer, Returned, Worker};
+use zdt::{Address, Event, Frozen, NotMigrated, Offer, Returned, Worker};
 
 const LISTENER: Token = Token(0);
 const EVENTS: Token = Token(1);
@@ -159,9 +159,8 @@ impl Server {
             offer.refuse("no count");
             return Ok(());
         };
-        let port =
-            std::net::TcpStream::from(connection.socket.try_clone()?).peer_addr().map(|peer| peer.port());
-        println!("adopting {} {}", id(), port.unwrap_or(0));
+        let port = if let Some(Address::Inet(peer)) = &connection.peer { peer.port() } else { 0 };
+        println!("adopting {} {port}", id());
         std::thread::sleep(self.slowly);
         if let Some(adopted) = offer.adopt()? {
             let socket = TcpStream::from_std(adopted.socket.into());
@@ -182,6 +181,7 @@ impl Server {
             let mut frozen = Frozen::new(*number as u64, live.socket.as_raw_fd(), "count");
             frozen.state = live.count.to_string().into_bytes();
             frozen.state_version = 1;
+            frozen.peer = live.socket.peer_addr().ok().map(Address::Inet);
             (frozen.unread, frozen.unsent) = (live.unread.clone(), live.unsent.clone());
             let no = match self.worker.migrate(frozen) {
                 Ok(()) => continue,
