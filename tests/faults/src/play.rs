@@ -85,7 +85,7 @@ pub fn takeover(case: &Case, stage: &mut Stage<'_>, outcome: &mut Outcome) -> Re
     let survivor = play.settle().map_err(|error| play.picture(&error))?;
     outcome.survivor = survivor.map_or("nobody", |place| name(play.players[place].role)).into();
 
-    let living = play.living();
+    let living = play.living()?;
     let after = load.end()?;
     outcome.lost = (crowd.sort_out()? + ASKERS - after.askers.len()) as u64;
     outcome.kept = (CROWD + ASKERS) as u64 - outcome.lost;
@@ -332,12 +332,13 @@ impl Play<'_, '_> {
     }
 
     /// Who may answer: the processes that run.
-    fn living(&self) -> Vec<Who> {
-        self.players
-            .iter()
-            .filter(|player| player.is_alive())
-            .map(|player| player.relay.who.clone())
-            .collect()
+    fn living(&mut self) -> Result<Vec<Who>, Trouble> {
+        let mut living = Vec::new();
+        for player in self.players.iter_mut().filter(|player| player.is_alive()) {
+            player.is_known()?;
+            living.push(player.relay.who.clone());
+        }
+        Ok(living)
     }
 
     /// Where the owner hung two may accept for a while, which harms nobody.
