@@ -219,6 +219,8 @@ impl Predecessor {
         self.link = false;
         context.act(Action::Close(Side::Down));
         if self.phase == Phase::Handed {
+            // Whoever closes a link has woken up; of a death the pidfd tells.
+            self.found_awake(context);
             self.taking_back = true;
             if !context.rules.hold(Rule::DeathByPidfd) {
                 self.resuming = true;
