@@ -6,10 +6,12 @@
 //! | `state` | how the worker stands: drains, resumes, is done; what goes out when |
 //! | `seat` | what its arbiter tells it |
 //! | `lane` | one lane: offers towards a successor's worker, or takes from a predecessor's |
+//! | `offers` | what came over a lane, and the application's answers |
 //!
 //! Who owns a connection is a word in the lane's ledger, as on a lead link; a lane needs no deed.
 
 mod lane;
+mod offers;
 mod seat;
 mod state;
 #[cfg(test)]

@@ -1,9 +1,15 @@
-//! What the system refuses: each worker goes on with what it has.
+//! What the system refuses, and peers that lie: each worker goes on with what it has.
 
-use super::super::{Config, Event, NotMigrated, Takeover};
+use super::super::link::{Arrival, Link};
+use super::super::{Config, Event, NotMigrated, Returned, Takeover};
 use super::Worker;
 use crate::connection::Connection;
+use crate::fault;
 use crate::sys::testing::{TempDir, alone, leave_room_for};
+use crate::sys::{process, scm_rights, unix};
+use crate::wire::message::{Hello, Lane, Message, Role};
+use crate::wire::seat::{Drain, Order, Report, Seat, Successor};
+use std::io::IoSlice;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -75,4 +81,67 @@ fn a_lane_that_could_not_be_received_is_asked_for_again() {
         );
         assert!(adopted);
     });
+}
+
+/// The next message on a link, in time.
+fn hear(link: &mut Link) -> Message {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match link.receive(true).unwrap() {
+            Arrival::Message(message, _) => return message,
+            Arrival::Nothing => assert!(Instant::now() < end, "nothing came"),
+            _ => panic!("the link is at its end"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn what_was_offered_to_a_liar_returns_and_another_lane_is_asked_for() {
+    let (ours, theirs) = unix::pair().unwrap();
+    let mut seat = Link::new(ours, fault::Role::Owner);
+    let order = Order::Seat(Seat { owner: true, ..Seat::default() });
+    seat.queue(Message::Order(order), vec![process::own_pidfd().unwrap()]);
+    seat.flush().unwrap();
+    let worker = Worker::join(theirs, Config::default()).unwrap();
+    assert!(matches!(hear(&mut seat), Message::Report(Report::Joined)));
+
+    let (liar, end) = unix::pair().unwrap();
+    seat.queue(Message::Lane(Lane { attempt: 3, seat: None, offers: true }), vec![end]);
+    let drain = Drain {
+        number: 1,
+        deadline_ms: 60_000,
+        attempt: 3,
+        successor: Some(Successor::default()),
+        reads: vec![],
+        retired: vec![],
+    };
+    seat.queue(Message::Order(Order::Drain(drain)), Vec::new());
+    seat.flush().unwrap();
+    let mut liar = Link::new(liar, fault::Role::Successor);
+    let hello = Hello { versions: vec![1], role: Role::Lane, free_descriptors: 100, ..Hello::default() };
+    liar.queue(Message::Hello(hello), vec![process::own_pidfd().unwrap()]);
+    liar.flush().unwrap();
+
+    let next = || worker.next_event(Some(PATIENCE)).unwrap().expect("an event in time");
+    let (_client, server) = UnixStream::pair().unwrap();
+    let migrate = || worker.migrate(Connection::new(9, server.as_raw_fd(), "echo"));
+    assert!(matches!(next(), Event::Drain { successor: Some(_), .. }));
+    if matches!(migrate(), Err(NotMigrated::Full(_))) {
+        assert!(matches!(next(), Event::Room));
+        migrate().unwrap();
+    }
+    worker.migrated_all().unwrap();
+    assert!(worker.next_event(Some(Duration::ZERO)).unwrap().is_none());
+    assert!(matches!(hear(&mut liar), Message::Welcome(_)));
+    assert!(matches!(hear(&mut liar), Message::Offer(_)));
+    let socket = liar.socket().unwrap();
+    scm_rights::send(socket, &[IoSlice::new(b"adopted, believe me")], &[], false).unwrap();
+    match next() {
+        Event::Returned(connection, Returned::TakenBack) => assert_eq!(connection.id, 9),
+        other => panic!("unexpected {other:?}"),
+    }
+    assert!(matches!(migrate(), Err(NotMigrated::Full(_))));
+    assert!(matches!(hear(&mut seat), Message::Report(Report::Stopped(1))));
+    assert!(matches!(hear(&mut seat), Message::Report(Report::WantsLane)), "it has not said Migrated");
 }
