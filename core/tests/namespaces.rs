@@ -163,11 +163,11 @@ fn successor(path: &Path) {
     answer(&accept(&listener), takeover.generation());
 }
 
-/// A client, in the network namespace of the process `within`.
-fn client(address: &str, within: Option<c_int>) -> TcpStream {
-    let (address, path) = (address.to_owned(), within.map(|pid| format!("/proc/{pid}/ns/net")));
+/// A client, in this network namespace.
+fn client(address: &str, within: Option<&File>) -> TcpStream {
+    let (address, namespace) = (address.to_owned(), within.map(|file| file.try_clone().unwrap()));
     let connecting = move || {
-        if let Some(namespace) = path.map(|path| File::open(path).unwrap()) {
+        if let Some(namespace) = namespace {
             // SAFETY: a descriptor that is open; it is this thread's namespace alone that changes.
             checked("setns", unsafe { libc::setns(namespace.as_raw_fd(), CLONE_NEWNET) });
         }
@@ -208,8 +208,9 @@ fn moves(first: c_int, second: c_int) {
         predecessor(&place.socket(), &told);
     });
     let address = read_when_there(&told);
-    let network = (first & CLONE_NEWNET != 0).then_some(old.0);
-    let live = client(&address, network);
+    // Held open, since it outlives the predecessor only with what is in it.
+    let network = (first & CLONE_NEWNET != 0).then(|| File::open(format!("/proc/{}/ns/net", old.0)).unwrap());
+    let live = client(&address, network.as_ref());
     assert_eq!(asked(&live), "1");
     let new = Process::within(second, || {
         if second & CLONE_NEWNS == 0 {
@@ -220,7 +221,7 @@ fn moves(first: c_int, second: c_int) {
         successor(Path::new("/mnt/zdt.sock"));
     });
     assert_eq!(asked(&live), "2", "the same connection, served over there");
-    let late = client(&address, network);
+    let late = client(&address, network.as_ref());
     assert!(old.succeeds(), "the predecessor");
     assert_eq!(asked(&late), "2", "the listener serves on");
     assert!(new.succeeds(), "the successor");

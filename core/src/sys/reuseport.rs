@@ -7,7 +7,7 @@
 use super::inet::{self, Switch};
 use super::{checked, owned};
 use std::io;
-use std::mem::size_of;
+use std::mem::{MaybeUninit, size_of};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -46,12 +46,16 @@ pub fn steer(socket: BorrowedFd<'_>, slots: Slots, spread: Spread) -> io::Result
         instruction(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, slots.first),
         instruction(libc::BPF_RET | libc::BPF_A, 0),
     ];
-    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+    // Its padding is zero too: the kernel reads no bytes that nobody wrote.
+    let mut whole = MaybeUninit::<libc::sock_fprog>::zeroed();
+    // SAFETY: all zero is a sock_fprog: no instructions.
+    let whole = unsafe { whole.assume_init_mut() };
+    (whole.len, whole.filter) = (program.len() as u16, program.as_ptr().cast_mut());
     let length = size_of::<libc::sock_fprog>() as libc::socklen_t;
     let option = SO_ATTACH_REUSEPORT_CBPF;
     // SAFETY: the kernel reads the sock_fprog and the four instructions it points at; both outlive the call.
     let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const program).cast(), length)
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const *whole).cast(), length)
     };
     checked(result).map(drop)
 }

@@ -141,8 +141,9 @@ impl Predecessor {
             (FromSuccessor::Ready, Phase::WarmUp) => {
                 self.phase = Phase::Receiving;
                 self.timers.clear(Timer::Ready);
-                // By then whoever gives us connections has reached the end of its own drain, or hangs.
-                self.timers.set(Timer::Drain, context.now + context.durations.drain);
+                // Whoever gives us connections may hang, or drain for hours; the successor is not to be kept for long.
+                let longest = context.durations.drain.min(context.durations.ready / 2);
+                self.timers.set(Timer::Drain, context.now + longest);
             }
             (FromSuccessor::Answer, _) => self.found_awake(context),
             (FromSuccessor::Note, _) => {}

@@ -284,6 +284,12 @@ impl Process {
                 Step::Idle => return,
                 Step::Moved => {}
                 Step::Act(Action::TurnDown(slot)) => self.refuse(slot),
+                // Whether the predecessor is dead is as good as drawn.
+                Step::Act(Action::LookUp) => self.engine.with(self.now, |up, _, context| match up {
+                    Some(up) if context.now.is_multiple_of(2) => up.lives(context),
+                    Some(up) => up.died(context),
+                    None => {}
+                }),
                 Step::Act(Action::Tell(tell)) => self.told(tell),
                 Step::Act(_) => {}
             }
