@@ -99,22 +99,28 @@ pub fn told<'py>(py: Python<'py>, address: Option<&Address>) -> PyResult<Bound<'
     }
 }
 
-/// A Python `Adopted`, which owns the descriptors.
-pub fn adopted(py: Python<'_>, connection: Adopted) -> PyResult<Bound<'_, PyAny>> {
-    let give = |companion: Companion<OwnedFd>| {
-        let (unread, unsent) = (PyBytes::new(py, &companion.unread), PyBytes::new(py, &companion.unsent));
+/// A Python `Adopted`, which owns the descriptors. Python has copies of the bytes; ours are wiped.
+pub fn adopted(py: Python<'_>, mut connection: Adopted) -> PyResult<Bound<'_, PyAny>> {
+    let copy = |bytes: &[u8]| PyBytes::new(py, bytes);
+    let of_companions: Vec<_> =
+        connection.companions.iter().map(|c| (copy(&c.unread), copy(&c.unsent))).collect();
+    let (state, unread, unsent) =
+        (copy(&connection.state), copy(&connection.unread), copy(&connection.unsent));
+    connection.wipe();
+    let give = |(companion, (unread, unsent)): (Companion<OwnedFd>, _)| {
         let parts = (companion.name, companion.fd.into_raw_fd(), unread, unsent);
         python!(py, "libzdt.connection", "Companion")?.call1(parts)
     };
-    let companions: Vec<_> = connection.companions.into_iter().map(give).collect::<PyResult<_>>()?;
+    let companions: Vec<_> =
+        connection.companions.into_iter().zip(of_companions).map(give).collect::<PyResult<_>>()?;
     let parts = (
         connection.id,
         socket(py, connection.socket)?,
         &*connection.protocol,
         connection.state_version,
-        PyBytes::new(py, &connection.state),
-        PyBytes::new(py, &connection.unread),
-        PyBytes::new(py, &connection.unsent),
+        state,
+        unread,
+        unsent,
         PyTuple::new(py, companions)?,
         told(py, connection.local.as_ref())?,
         told(py, connection.peer.as_ref())?,

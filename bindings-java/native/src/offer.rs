@@ -26,9 +26,10 @@ pub fn made<'local>(env: &mut Env<'local>, offer: Offer) -> Result<JEvent<'local
 /// Whether it is ours now: then its descriptors are Java's, which has their numbers.
 pub fn adopted<'local>(_: &mut Env<'local>, _: JClass<'local>, key: jlong) -> Result<jboolean> {
     let answered = || Error::new(ErrorKind::WrongState, "the offer was answered before", "nothing was done");
-    let Some(Adopted { socket, companions, .. }) = OFFERS.remove(key).ok_or_else(answered)?.adopt()? else {
-        return Ok(false);
-    };
+    let Some(mut adopted) = OFFERS.remove(key).ok_or_else(answered)?.adopt()? else { return Ok(false) };
+    // Java has copies of the bytes.
+    adopted.wipe();
+    let Adopted { socket, companions, .. } = adopted;
     for descriptor in std::iter::once(socket).chain(companions.into_iter().map(|companion| companion.fd)) {
         let _ = descriptor.into_raw_fd();
     }
