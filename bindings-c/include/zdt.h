@@ -768,8 +768,8 @@ uint64_t zdt_gate_in_flight(const struct zdt_gate *gate);
 // Frees a gate. No other thread may be in a call on it, and none may follow. NULL is fine.
 void zdt_gate_free(struct zdt_gate *gate);
 
-// Binds `count` sockets at one address, beside those of a predecessor: `address` as for zdt_listener (options too, which
-// may be NULL), or udp://IP:PORT (without options). Port 0: any, the same for all.
+// Binds `count` sockets at one address, beside those of a predecessor: `address` (tcp:// or udp://) and `options` (which may
+// be NULL) as for zdt_listener. Port 0: any, the same for all.
 //
 // Owns: *group, which zdt_reuseport_free ends. Blocks: never.
 // Errors: ZDT_ERROR_INVALID_ARGUMENT, _ADDRESS_IN_USE (by another user, or without SO_REUSEPORT), _SYSTEM.

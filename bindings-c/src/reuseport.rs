@@ -1,6 +1,6 @@
 //! Sockets that share a port, and how they leave without a loss.
 
-use crate::edge::{call, given, invalid, place, text};
+use crate::edge::{call, given, invalid, place};
 use crate::error::zdt_error;
 use crate::fds::{spec, zdt_listener_options};
 use crate::sized::{Place, SizeFirst};
@@ -69,8 +69,8 @@ unsafe impl SizeFirst for zdt_reuseport_kernel {
     const LEAST: usize = size_of::<usize>();
 }
 
-/// Binds `count` sockets at one address, beside those of a predecessor: `address` as for zdt_listener (options too, which
-/// may be NULL), or udp://IP:PORT (without options). Port 0: any, the same for all.
+/// Binds `count` sockets at one address, beside those of a predecessor: `address` (tcp:// or udp://) and `options` (which may
+/// be NULL) as for zdt_listener. Port 0: any, the same for all.
 ///
 /// Owns: *group, which zdt_reuseport_free ends. Blocks: never.
 /// Errors: ZDT_ERROR_INVALID_ARGUMENT, _ADDRESS_IN_USE (by another user, or without SO_REUSEPORT), _SYSTEM.
@@ -85,14 +85,8 @@ pub unsafe extern "C" fn zdt_reuseport_bind(
     call(err, || {
         place(group, "group")?;
         // SAFETY: the caller's pointers (zdt.h).
-        let bound = unsafe {
-            let words = text(address, "address")?;
-            if options.is_null() {
-                Group::bind_at(words, count)?
-            } else {
-                Group::bind(&spec(address, options)?, count)?
-            }
-        };
+        let spec = unsafe { spec(address, options)? };
+        let bound = Group::bind(&spec, count)?;
         // SAFETY: the caller's place (zdt.h), only written.
         unsafe { group.write(Box::into_raw(Box::new(zdt_reuseport(bound)))) };
         Ok(0)

@@ -21,16 +21,16 @@ log=$(mktemp -d)
 : >"$log/all"
 trap 'rm -rf "$log"' EXIT
 
-# Counts a whole step as one test: step NAME COMMAND...
+# Counts a whole step as one test, and as a behaviour if it has the name of one: step NAME COMMAND...
 step() {
     name=$1
     shift
     if "$@" >"$log/step" 2>&1; then
         passed=$((passed + 1))
-        echo "ok     $name"
+        echo "ok     $name" | tee -a "$log/all"
     else
         failed=$((failed + 1))
-        echo "FAILED $name"
+        echo "FAILED $name" | tee -a "$log/all"
         cat "$log/step"
     fi
 }

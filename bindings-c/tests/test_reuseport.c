@@ -159,6 +159,11 @@ static void wrong_use_of_a_group_says_so(void) {
     WORKS(zdt_reuseport_bind("tcp://127.0.0.1:0", &options, 1, &group, &err));
     FAILS(ZDT_ERROR_INVALID_ARGUMENT, zdt_reuseport_retire(group, 1, 0, NULL, NULL, &err));
     FAILS(ZDT_ERROR_INVALID_ARGUMENT, zdt_reuseport_step(group, NULL, &err));
+    zdt_reuseport_free(group);
+    group = NULL;
+    FAILS(ZDT_ERROR_INVALID_ARGUMENT, zdt_reuseport_bind("udp://127.0.0.1:0", &options, 2, &group, &err));
+    options.nodelay = ZDT_OFF;
+    WORKS(zdt_reuseport_bind("udp://127.0.0.1:0", &options, 2, &group, &err));
     zdt_reuseport_kernel kernel = ZDT_REUSEPORT_KERNEL_INIT;
     WORKS(zdt_reuseport_ask_kernel(&kernel, &err));
     CHECK(kernel.syncookies <= 2);

@@ -9,6 +9,7 @@ mod gate;
 mod listener;
 mod offer;
 mod python;
+mod reuseport;
 mod takeover;
 
 #[pyo3::pymodule]
@@ -23,12 +24,15 @@ mod _core {
     #[pymodule_export]
     use super::offer::Offer;
     #[pymodule_export]
+    use super::reuseport::{Group, kernel};
+    #[pymodule_export]
     use super::takeover::Handle;
     use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+        module.add("REUSEPORT_WAIT", zdt::reuseport::WAIT.as_secs_f64())?;
         module.add("ERROR_KINDS", error::kinds(module.py())?)
     }
 }

@@ -116,7 +116,10 @@ impl ListenerSpec {
 
     /// The same at another IP address and port.
     pub(crate) fn rebound(mut self, address: SocketAddr) -> ListenerSpec {
-        self.at = At::Tcp(address);
+        self.at = match self.at {
+            At::Udp(_) => At::Udp(address),
+            _ => At::Tcp(address),
+        };
         self
     }
 

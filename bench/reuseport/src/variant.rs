@@ -149,10 +149,8 @@ impl Variant {
         count: usize,
         settings: &Settings,
     ) -> Result<Owner> {
-        let group = match self.udp {
-            true => Group::bind_udp(here, count)?,
-            false => Group::bind(&ListenerSpec::tcp(here), count)?,
-        };
+        let spec = if self.udp { ListenerSpec::udp(here) } else { ListenerSpec::tcp(here) };
+        let group = Group::bind(&spec, count)?;
         let address = group.address();
         let (stop, told) = mpsc::channel();
         let (say, done) = mpsc::channel();

@@ -3,7 +3,7 @@
 #![allow(clippy::too_many_arguments, reason = "as many as a record of Java's has fields")]
 
 use crate::edge::Throw;
-use crate::{channels, descriptors, edge, gate, listener, offer, takeover};
+use crate::{channels, descriptors, edge, gate, listener, offer, reuseport, takeover};
 use jni::bind_java_type;
 
 bind_java_type! {
@@ -15,6 +15,7 @@ bind_java_type! {
         JPeer => io.libzdt.Peer,
         JProgress => io.libzdt.Progress,
         JReceived => io.libzdt.Received,
+        JStep => io.libzdt.ReuseportStep,
     },
     native_methods_error_policy = Throw,
     native_methods {
@@ -55,6 +56,15 @@ bind_java_type! {
         static fn gate_wait { sig = (gate: jlong, nanos: jlong) -> jboolean, fn = gate::wait },
         static fn gate_in_flight { sig = (gate: jlong) -> jlong, fn = gate::in_flight },
         static fn gate_forget { sig = (gate: jlong), fn = gate::forget },
+
+        static fn group { sig = (spec: JString, count: jint) -> jlong, fn = reuseport::bind },
+        static fn group_address { sig = (group: jlong) -> jbyte[], fn = reuseport::address },
+        static fn group_indexes { sig = (group: jlong) -> jint[], fn = reuseport::indexes },
+        static fn group_socket { sig = (group: jlong, index: jint) -> jint, fn = reuseport::socket },
+        static fn group_start { sig = (group: jlong, successors: jint, nanos: jlong), fn = reuseport::start },
+        static fn group_step { sig = (group: jlong) -> JStep, fn = reuseport::step },
+        static fn group_forget { sig = (group: jlong), fn = reuseport::forget },
+        static fn kernel { sig = () -> jint[], fn = reuseport::kernel },
 
         static fn dup { sig = (descriptor: jint) -> jint, fn = descriptors::dup },
         static fn close_descriptor { sig = (descriptor: jint), fn = descriptors::close },
@@ -109,6 +119,7 @@ bind_java_type! {
         JParcel => io.libzdt.Parcel,
         JPeer => io.libzdt.Peer,
         JReads => io.libzdt.Reads,
+        JStep => io.libzdt.ReuseportStep,
     },
     methods {
         static fn offer(key: jlong, parcel: JParcel) -> JEvent,
@@ -122,12 +133,18 @@ bind_java_type! {
         static fn relieved() -> JEvent,
         static fn aborted(cause: JFault) -> JEvent,
         static fn done(left: jlong) -> JEvent,
+        static fn step_wait(nanos: jlong) -> JStep,
+        static fn step_accept(index: jint) -> JStep,
+        static fn step_closed(index: jint) -> JStep,
+        static fn step_done(closed: jint, successors: jint, waits: jint) -> JStep,
         static fn fault(number: jint, what: JString, state: JString, errno: jint, pid: jint) -> JFault,
         static fn thrown(fault: JFault) -> JThrowable,
     },
 }
 
 bind_java_type! { pub JEvent => io.libzdt.Event }
+
+bind_java_type! { pub JStep => io.libzdt.ReuseportStep }
 
 bind_java_type! { pub JFault => io.libzdt.Fault }
 

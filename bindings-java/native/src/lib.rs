@@ -12,5 +12,6 @@ mod gate;
 mod java;
 mod listener;
 mod offer;
+mod reuseport;
 mod table;
 mod takeover;

@@ -8,16 +8,20 @@ from typing import Any, Final, final
 
 from .connection import Address, Adopted, Bytes, Descriptor, Frozen
 from .events import Event, Peer, Progress
+from .reuseport import Kernel, Step
 
 __all__ = [
     "ERROR_KINDS",
+    "REUSEPORT_WAIT",
     "VERSION",
     "Gate",
+    "Group",
     "Handle",
     "InFlight",
     "ListenerSpec",
     "Offer",
     "bind",
+    "kernel",
     "queue_length",
     "recv_fds",
     "send_fds",
@@ -25,6 +29,7 @@ __all__ = [
 ]
 
 VERSION: Final[str]
+REUSEPORT_WAIT: Final[float]
 ERROR_KINDS: Final[dict[str, tuple[int, str, bool]]]
 
 @final
@@ -115,6 +120,16 @@ class InFlight:
         _traceback: TracebackType | None,
     ) -> None: ...
 
+@final
+class Group:
+    def __new__(cls, spec: ListenerSpec | str | tuple[str, int], count: int) -> Group: ...
+    def address(self) -> tuple[str, int] | tuple[str, int, int, int]: ...
+    def copies(self) -> tuple[socket.socket, ...]: ...
+    def start_retiring(self, successors: int, wait: float | None) -> None: ...
+    def step(self) -> Step: ...
+    def close(self) -> None: ...
+
+def kernel() -> Kernel: ...
 def send_fds(socket: int, data: Bytes, fds: Sequence[Descriptor]) -> None: ...
 def recv_fds(socket: int, size: int) -> tuple[bytes, list[int]]: ...
 def bind(spec: ListenerSpec | str | tuple[str, int], /) -> socket.socket: ...

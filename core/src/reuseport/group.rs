@@ -97,54 +97,12 @@ pub struct Retired {
 }
 
 impl Group {
-    /// Binds `count` sockets at the same address, in a group with whoever is there already. Port 0: any, the same for all.
-    /// A steering that an earlier generation left behind ends. Does not block.
+    /// Binds `count` sockets at the same address, TCP or UDP, in a group with whoever is there already. Port 0: any, the same
+    /// for all. None of UDP may be connected. A steering that an earlier generation left behind ends. Does not block.
     ///
     /// # Errors
     /// As [`reuseport::bind`](super::bind); `InvalidArgument` for a count of 0. Nothing is left behind.
     pub fn bind(spec: &ListenerSpec, count: usize) -> Result<Group> {
-        Group::of(count, || super::bind(spec), |address| super::bind(&spec.clone().rebound(address)))
-    }
-
-    /// As [`bind`](Group::bind), UDP at an IP address and port. None of them may be connected.
-    ///
-    /// # Errors
-    /// `InvalidArgument`, `AddressInUse`, `System`.
-    pub fn bind_udp(address: impl AsRef<str>, count: usize) -> Result<Group> {
-        let text = address.as_ref();
-        let address = text.parse().map_err(|_| {
-            let what = format!("{text:?} is no IP address with a port");
-            Error::new(ErrorKind::InvalidArgument, what, "nothing was opened; names are not resolved")
-        })?;
-        let bind = |address: &SocketAddr| {
-            sys::bind_udp(address).map_err(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => Error::new(
-                    ErrorKind::AddressInUse,
-                    format!("another socket is bound to udp://{address}"),
-                    "nothing was opened; stop who holds it (`ss -ulnp`), or run as the same user, with SO_REUSEPORT",
-                ),
-                _ => Error::system(&format!("bind at udp://{address}"), &error),
-            })
-        };
-        Group::of(count, || bind(&address), |address| bind(&address))
-    }
-
-    /// As [`bind`](Group::bind), from words: those of a [`ListenerSpec`], or `udp://IP:PORT`.
-    ///
-    /// # Errors
-    /// As [`bind`](Group::bind).
-    pub fn bind_at(words: &str, count: usize) -> Result<Group> {
-        match words.strip_prefix("udp://") {
-            Some(address) => Group::bind_udp(address, count),
-            None => Group::bind(&words.parse()?, count),
-        }
-    }
-
-    fn of(
-        count: usize,
-        first: impl FnOnce() -> Result<OwnedFd>,
-        more: impl Fn(SocketAddr) -> Result<OwnedFd>,
-    ) -> Result<Group> {
         if count == 0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -152,7 +110,7 @@ impl Group {
                 "nothing was opened",
             ));
         }
-        let first = first()?;
+        let first = super::bind(spec)?;
         let Name::Inet(address) = inet::name(first.as_fd()).map_err(system("getsockname"))? else {
             return Err(Error::new(ErrorKind::InvalidArgument, "no IP address", "nothing was opened"));
         };
@@ -162,7 +120,7 @@ impl Group {
         let mut group = Group { sockets: Vec::new(), address, udp, elders: BTreeSet::new(), retiring: None };
         group.take_in(first)?;
         while group.sockets.len() < count {
-            group.take_in(more(address)?)?;
+            group.take_in(super::bind(&spec.clone().rebound(address))?)?;
         }
         group.elders = group.others()?;
         Ok(group)

@@ -4,12 +4,10 @@
 //! when one is closed the last one moves into its place (net/core/sock_reuseport.c). A classic BPF program, which needs no
 //! privilege, names the slot; a slot that is not there means: choose by hash among all.
 
-use super::inet::{self, Switch};
-use super::{checked, owned};
+use super::{checked, inet};
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// As asm-generic/socket.h has them (x86, ARM, RISC-V, s390, POWER).
 const SO_ATTACH_REUSEPORT_CBPF: libc::c_int = 51;
@@ -72,20 +70,6 @@ pub fn unsteer(socket: BorrowedFd<'_>) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         result => result.map(drop),
     }
-}
-
-/// A UDP socket bound with SO_REUSEPORT; close-on-exec and non-blocking. An IPv6 one serves IPv4 too (ipv6(7)).
-pub fn bind_udp(address: &SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: no pointers; returns a new descriptor or -1.
-    let socket = unsafe { owned(libc::socket(family, kind, libc::IPPROTO_UDP)) }?;
-    if address.is_ipv6() {
-        inet::set(socket.as_fd(), Switch::V6Only, false)?;
-    }
-    inet::set(socket.as_fd(), Switch::ReusePort, true)?;
-    inet::bind(socket.as_fd(), address)?;
-    Ok(socket)
 }
 
 /// Whether the socket is a datagram socket (socket(7), SO_TYPE).

@@ -137,9 +137,13 @@ fn without_a_successor_nothing_changes() {
     assert_eq!(waiting(&only).iter().sum::<u32>(), 16);
     only.sockets().for_each(|(_, socket)| answer(socket));
     assert_eq!(lost(clients), 0);
-    assert_eq!(Group::bind_at("tcp://127.0.0.1:0", 0).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(
+        Group::bind(&ListenerSpec::tcp("127.0.0.1:0"), 0).unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
     for words in ["udp://localhost:1", "127.0.0.1:1", "unix:///x.sock"] {
-        assert_eq!(Group::bind_at(words, 1).unwrap_err().kind(), ErrorKind::InvalidArgument, "{words}");
+        let bound = words.parse().and_then(|spec| Group::bind(&spec, 1));
+        assert_eq!(bound.unwrap_err().kind(), ErrorKind::InvalidArgument, "{words}");
     }
 }
 
@@ -305,14 +309,15 @@ fn nothing_is_left_of_the_steering_for_the_next_generation() {
 fn datagrams_that_came_stay_readable_and_new_ones_go_to_the_successors() {
     alone(|| {
         for (address, ours, theirs) in [("127.0.0.1:0", 1, 1), ("[::1]:0", 2, 2), ("127.0.0.1:0", 3, 4)] {
-            let mut predecessor = Group::bind_udp(address, ours).unwrap();
+            let mut predecessor = Group::bind(&ListenerSpec::udp(address), ours).unwrap();
             let client =
                 UdpSocket::bind(if address.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" }).unwrap();
             let send = |count| {
                 (0..count).for_each(|_| assert_eq!(client.send_to(b"x", predecessor.address()).unwrap(), 1))
             };
             send(50);
-            let successors = Group::bind_at(&format!("udp://{}", predecessor.address()), theirs).unwrap();
+            let successors =
+                Group::bind(&ListenerSpec::udp(predecessor.address().to_string()), theirs).unwrap();
             predecessor.start_retiring(theirs, NONE).unwrap();
             let address = predecessor.address();
             (0..50).for_each(|_| assert_eq!(client.send_to(b"x", address).unwrap(), 1));

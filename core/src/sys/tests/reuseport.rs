@@ -1,10 +1,13 @@
 use super::*;
+use crate::ListenerSpec;
 use std::net::UdpSocket;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 fn two() -> [UdpSocket; 2] {
-    let first = UdpSocket::from(bind_udp(&"127.0.0.1:0".parse().unwrap()).unwrap());
-    let second = UdpSocket::from(bind_udp(&first.local_addr().unwrap()).unwrap());
+    let bind = |at: &str| UdpSocket::from(ListenerSpec::udp(at).reuseport(true).bind().unwrap());
+    let first = bind("127.0.0.1:0");
+    let second = bind(&first.local_addr().unwrap().to_string());
     [first, second]
 }
 

@@ -26,6 +26,10 @@ final class Made {
         Parcel parcel = Frozen.of(0, 0, "").parcel();
         returned(parcel, true);
         new Adopted(parcel);
+        stepWait(0);
+        stepAccept(0);
+        stepClosed(0);
+        stepDone(0, 0, 0);
         // An offer that is on no list is refused in vain.
         ((Offer) offer(0, parcel)).close();
     }
@@ -74,6 +78,22 @@ final class Made {
 
     static Event done(long left) {
         return new Event.Done(left);
+    }
+
+    static ReuseportStep stepWait(long nanos) {
+        return new ReuseportStep.Wait(Duration.ofNanos(nanos));
+    }
+
+    static ReuseportStep stepAccept(int index) {
+        return new ReuseportStep.Accept(index);
+    }
+
+    static ReuseportStep stepClosed(int index) {
+        return new ReuseportStep.Closed(index);
+    }
+
+    static ReuseportStep stepDone(int closed, int successors, int waits) {
+        return new ReuseportStep.Done(new ReuseportGroup.Retired(closed, successors, waits));
     }
 
     static Fault fault(int number, String what, String state, int errno, int pid) {

@@ -105,6 +105,25 @@ final class Native {
 
     static native void gateForget(long gate);
 
+    // ReuseportGroup
+    static native long group(String spec, int count) throws ZdtException;
+
+    /** In the form of {@link Addresses}. */
+    static native byte[] groupAddress(long group);
+
+    static native int[] groupIndexes(long group);
+
+    static native int groupSocket(long group, int index);
+
+    static native void groupStart(long group, int successors, long nanos) throws ZdtException;
+
+    static native ReuseportStep groupStep(long group) throws ZdtException;
+
+    static native void groupForget(long group);
+
+    /** Whether it migrates (1), and its SYN cookies. */
+    static native int[] kernel();
+
     // Descriptors
     static native int dup(int descriptor) throws ZdtException;
 
