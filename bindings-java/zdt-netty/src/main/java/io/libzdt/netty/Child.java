@@ -86,13 +86,14 @@ final class Child extends Front {
     /**
      * A flush that had its share of the event loop's time goes on in a task, which does not ask whether the channel is still
      * registered. There is none any more when a task that came after it finds as much as before: it would have written
-     * something, or else given up until the socket takes more.
+     * something, or else given up until the socket takes more. What a handler has added meanwhile would hide that.
      */
     private void onceNothingIsBeingWritten(long before, Runnable then) {
         long now = Contents.unsentLength(channel);
-        if (now == 0 || now == before) {
+        if (now == 0 || now == before && !written) {
             then.run();
         } else {
+            written = false;
             channel.eventLoop().execute(() -> onceNothingIsBeingWritten(now, then));
         }
     }

@@ -15,7 +15,7 @@ abstract class Front extends ChannelDuplexHandler {
         /** Offered to us: its handlers are being made, and nothing may reach the client. */
         OFFERED,
         LIVE,
-        /** On its way out of the poller. */
+        /** On its way out of the poller. It may be read from until it is there; what is answered travels. */
         FREEZING,
         /** Out of the poller; perhaps on offer. */
         FROZEN,
@@ -31,6 +31,8 @@ abstract class Front extends ChannelDuplexHandler {
     volatile ChannelHandlerContext ctx;
 
     State state;
+    /** Since whoever asks has cleared it. */
+    boolean written;
 
     Front(Channel channel, Transport transport, State state) {
         this.channel = channel;
@@ -107,7 +109,7 @@ abstract class Front extends ChannelDuplexHandler {
     @Override
     public void channelReadComplete(ChannelHandlerContext ctx) {
         ctx.fireChannelReadComplete();
-        if (state == State.LIVE && hasReadTheEnd()) {
+        if ((state == State.LIVE || state == State.FREEZING) && hasReadTheEnd()) {
             transport.shutdown(channel); // Netty closes it next, and only that
         }
         mayBeIdle();
@@ -129,10 +131,11 @@ abstract class Front extends ChannelDuplexHandler {
 
     @Override
     public void write(ChannelHandlerContext ctx, Object message, ChannelPromise promise) {
-        if (isHolding()) {
-            held.write(message, promise);
-        } else if (state == State.LIVE) {
+        if (state == State.LIVE || state == State.FREEZING) {
+            written = true;
             ctx.write(message, promise);
+        } else if (isHolding()) {
+            held.write(message, promise);
         } else {
             Held.fail(message, promise);
         }

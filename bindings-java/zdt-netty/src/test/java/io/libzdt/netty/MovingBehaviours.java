@@ -19,6 +19,7 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import io.netty.handler.codec.ByteToMessageDecoder;
 import io.netty.handler.codec.LineBasedFrameDecoder;
@@ -29,11 +30,17 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
 /** What becomes of a connection. */
 interface MovingBehaviours extends Stage {
+    /** After so much time, and each so many tasks, an event loop of Netty's looks at its connections again. */
+    int LOOPS_PATIENCE_MS = 1000;
+
+    int LOOPS_PATIENCE_TASKS = 64;
+
     @Test
     default void an_adopted_connection_writes_unsent_first_and_reads_unread_first() throws Exception {
         try (Takeover first = Takeover.open(path(), Server.config().build());
@@ -242,6 +249,57 @@ interface MovingBehaviours extends Stage {
             try (Server second = starting.get()) {
                 first.awaitDone();
                 client.hears("resumed").say("b\n").hears("2 2 b");
+            }
+        }
+    }
+
+    /** It is frozen as soon as its first reply is flushed, with the second request already in its handlers' hands. */
+    @Test
+    default void what_is_answered_while_it_freezes_moves_with_it() throws Exception {
+        AtomicReference<Server> server = new AtomicReference<>();
+        FutureTask<Server> starting = new FutureTask<>(this::start);
+        Consumer<ChannelPipeline> change = pipeline ->
+                pipeline.addBefore(pipeline.context(Lines.class).name(), null, new ChannelInboundHandlerAdapter() {
+                    @Override
+                    public void channelRead(ChannelHandlerContext ctx, Object line) {
+                        if (line.equals("a")) {
+                            Stage.beginTakeover(starting, server.get(), ctx.channel());
+                        }
+                        ctx.fireChannelRead(line);
+                    }
+                });
+        try (Server first = server().with(change).listen(Server.ANY_PORT).ready()) {
+            server.set(first);
+            try (Client client = new Client(first.port()).say("a\nb\nc\n");
+                    Server second = starting.get()) {
+                client.hears("1 1 a").hears("1 2 b").hears("1 3 c").hears("resumed");
+                client.say("d\n").hears("2 4 d");
+                first.awaitDone();
+            }
+        }
+    }
+
+    /** An event loop that is busy for long looks at its connections before it comes to take this one out of its poller. */
+    @Test
+    default void what_is_read_on_the_way_out_of_the_poller_is_answered() throws Exception {
+        FutureTask<Server> starting = new FutureTask<>(this::start);
+        try (Server first = start();
+                Client client = new Client(first.port()).say("a\n").hears("1 1 a")) {
+            Channel channel = first.handlers.get(0).ctx.channel();
+            channel.eventLoop().submit(() -> {
+                Stage.beginTakeover(starting, first, channel);
+                channel.eventLoop().submit(() -> {
+                    Thread.sleep(LOOPS_PATIENCE_MS);
+                    return client.say("b\n");
+                });
+                for (int task = 0; task < LOOPS_PATIENCE_TASKS; task++) {
+                    channel.eventLoop().execute(() -> {});
+                }
+            });
+            client.hears("1 2 b");
+            try (Server second = starting.get()) {
+                client.hears("resumed").say("c\n").hears("2 3 c");
+                first.awaitDone();
             }
         }
     }

@@ -9,10 +9,13 @@ import io.libzdt.Offer;
 import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
 import io.libzdt.ZdtStateException;
+import io.netty.channel.Channel;
 import io.netty.channel.IoHandlerFactory;
+import io.netty.util.concurrent.SingleThreadEventExecutor;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
+import java.util.concurrent.FutureTask;
 
 /** Where a test plays: a takeover socket of its own, on one transport. */
 interface Stage {
@@ -76,6 +79,18 @@ interface Stage {
         while (!holds.call()) {
             assertTrue(System.nanoTime() < deadline, () -> "waited for " + what);
             Thread.sleep(1);
+        }
+    }
+
+    /**
+     * Starts a successor, and is back when it is this connection's turn to move. On its event loop, which is as busy with it
+     * as a handler can be.
+     */
+    static void beginTakeover(FutureTask<?> successor, Server server, Channel channel) {
+        new Thread(successor).start();
+        // Its turn comes as a task of the event loop, on which we are.
+        while (server.netty.toMove() == 0 || ((SingleThreadEventExecutor) channel.eventLoop()).pendingTasks() == 0) {
+            Thread.onSpinWait();
         }
     }
 }
