@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults smoke papers bench-core reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults classic smoke papers bench-core reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -16,7 +16,7 @@ demo:
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh rust c python java behaviours matrix lanes generations faults smoke papers
+	@tools/test.sh rust c python java behaviours matrix lanes generations faults classic smoke papers
 
 # Parts of the tests alone.
 test-rust:
@@ -63,6 +63,11 @@ endurance:
 faults:
 	@tools/setup.sh demo
 	@tools/faults.sh $(ARGS)
+
+# The examples of the classic flow follow each other, each language each other one.
+classic:
+	@tools/setup.sh demo
+	@tools/test.sh classic
 
 smoke:
 	@tools/setup.sh demo

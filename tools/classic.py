@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""tools/classic.py COMMAND...: whether an example of the classic flow loses nobody. COMMAND is called with the path of a
-pidfile and an address; the second time it follows the first one. Exits with 0 if every connection was answered, the one
-in flight too, and the first process ended by itself."""
+"""tools/classic.py COMMAND... [--then COMMAND...]: whether an example of the classic flow loses nobody. COMMAND is called
+with the path of a pidfile and an address, and again, or the other one is, to follow it. Exits with 0 if every connection
+was answered, the one in flight too, and the first process ended by itself."""
 
 from __future__ import annotations
 
@@ -39,12 +39,15 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = free.getsockname()
     with tempfile.TemporaryDirectory() as place:
-        command = [*sys.argv[1:], f"{place}/classic.pid", f"tcp://{address[0]}:{address[1]}"]
-        with subprocess.Popen(command) as first:
+        where = [f"{place}/classic.pid", f"tcp://{address[0]}:{address[1]}"]
+        words = sys.argv[1:]
+        split = words.index("--then") if "--then" in words else len(words)
+        command = words[:split]
+        with subprocess.Popen([*command, *where]) as first:
             try:
                 in_flight = first_connection(address)
                 echoes(in_flight)
-                with subprocess.Popen(command) as second:
+                with subprocess.Popen([*(words[split + 1 :] or command), *where]) as second:
                     try:
                         served = until_it_ends(first, in_flight, address)
                     finally:

@@ -151,21 +151,19 @@ def test_a_poller_of_ones_own_follows_the_steps(pair: tuple[Group, Group]) -> No
 
 def test_whoever_connected_before_is_served_while_the_handshakes_are_waited_for(pair: tuple[Group, Group]) -> None:
     predecessor, successor = pair
-    served = threading.Event()
+    # Behind the steering nothing new arrives here: these came first.
+    successor.close()
+    clients = connected(predecessor)
 
     def serve(listener: socket.socket) -> None:
         answer(listener)
-        served.set()
+        if waiting(predecessor) == 0:
+            raise KeyError("all were served")
 
-    # Behind its steering nothing new arrives here: these came first.
-    successor.close()
-    clients = connected(predecessor)
     with beside(predecessor, 2):
-        retiring = threading.Thread(target=predecessor.retire, args=(2, serve, 1))
-        retiring.start()
-        assert served.wait(PATIENCE), "Python runs on meanwhile"
-        retiring.join(PATIENCE)
-        assert not retiring.is_alive()
+        with pytest.raises(KeyError):
+            predecessor.retire(2, serve, 4 * PATIENCE)
+        assert isinstance(predecessor.step(), Wait), "long before the end"
         assert answered(clients) == CLIENTS
 
 

@@ -2,7 +2,7 @@
 one. Either may be written in C, Java, Python or Rust.
 
 Begin with `Takeover` (blocking code, or a loop of your own) or with `libzdt.aio` (asyncio). Below them lie plain pieces
-that are of use alone: `send_fds` and `recv_fds`, `bind`, `Gate`, `signal_drain`.
+that are of use alone: `send_fds` and `recv_fds`, `bind`, `libzdt.reuseport`, `Gate`, `signal_drain`.
 """
 
 from __future__ import annotations

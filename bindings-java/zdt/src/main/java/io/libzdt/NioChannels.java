@@ -62,6 +62,9 @@ final class NioChannels {
             try (SocketChannel one = own(pair[0], NioChannels::unix);
                     SocketChannel other = own(pair[1], NioChannels::unix);
                     ServerSocketChannel listener = own(Native.bind("tcp://127.0.0.1:0"), NioChannels::listener)) {
+                // Blocking ones would be closed where this thread is interrupted.
+                one.configureBlocking(false);
+                other.configureBlocking(false);
                 one.write(ByteBuffer.wrap(new byte[] {7}));
                 ByteBuffer read = ByteBuffer.allocate(1);
                 boolean works = other.read(read) == 1

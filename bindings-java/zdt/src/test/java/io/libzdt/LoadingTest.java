@@ -101,6 +101,13 @@ class LoadingTest {
     }
 
     @Test
+    void java_nio_is_tried_out_also_by_a_thread_that_was_interrupted() throws Exception {
+        Ran ran = run("-Dinterrupted=true");
+        assertEquals(0, ran.code, ran.output);
+        assertTrue(ran.output.contains("java.nio works"), ran.output);
+    }
+
+    @Test
     void a_machine_without_a_native_part_is_told_what_was_looked_for() throws Exception {
         Ran ran = run("-Dos.arch=sparc");
         assertTrue(ran.code != 0, ran.output);

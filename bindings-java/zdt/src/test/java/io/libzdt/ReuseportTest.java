@@ -182,15 +182,24 @@ class ReuseportTest {
     void whoever_connected_before_is_served_while_the_handshakes_are_waited_for() throws Exception {
         try (ReuseportGroup predecessor = ReuseportGroup.bind(ANYWHERE, 2)) {
             List<Socket> clients = connected(predecessor);
-            int[] calls = {0};
+            int[] calls = {0, 0};
+            IOException all = new IOException("all were served");
             try (ReuseportGroup successor = beside(predecessor, 2)) {
                 Thread.currentThread().interrupt();
-                predecessor.retire(2, Duration.ofMillis(300), listener -> {
-                    if (calls[0]++ > 2) { // it could not, for a while
-                        answer(listener);
-                    }
-                });
+                Duration wait = Place.PATIENCE.multipliedBy(4);
+                IOException thrown = assertThrows(
+                        IOException.class,
+                        () -> predecessor.retire(2, wait, listener -> {
+                            // It cannot, for a while.
+                            calls[1] += calls[0]++ > 2 ? answer(listener) : 0;
+                            if (calls[1] == CLIENTS) {
+                                throw all;
+                            }
+                        }));
+                assertSame(all, thrown);
                 assertTrue(Thread.interrupted(), "it ends no wait, and is not forgotten");
+                assertTrue(predecessor.step() instanceof ReuseportStep.Wait, "long before the end");
+                assertFalse(successor.listeners().isEmpty());
             }
             assertEquals(CLIENTS, answered(clients));
         }

@@ -21,6 +21,9 @@ public final class Program {
                         + unpacked.filter(path -> path.getFileName().toString().startsWith("libzdt"))
                                 .toList());
             }
+            if (Boolean.getBoolean("interrupted")) {
+                Thread.currentThread().interrupt();
+            }
             Descriptors.serverSocketChannel(listener).close();
             System.out.println("java.nio works");
         }
