@@ -33,7 +33,6 @@ final class Child extends Front {
     /** It will be, whatever happens. */
     private boolean reminded;
 
-    private boolean wasWritable;
     /** What the handlers are told once it is thawed. */
     private Event.Returned returned;
 
@@ -65,7 +64,8 @@ final class Child extends Front {
 
     private void tryToMove() {
         if (state != State.LIVE || !channel.isActive()) {
-            return; // it comes here again when it is live, or ends
+            migration.notNow(this); // it comes here again when it is live, or ends
+            return;
         }
         busy = false;
         if (!migration.isTurnOf(this)) {
@@ -77,7 +77,6 @@ final class Child extends Front {
             return;
         }
         ctx.flush();
-        wasWritable = channel.isWritable();
         state = State.FREEZING;
         onceNothingIsBeingWritten(
                 -1, () -> ctx.deregister().addListener(out -> onceNothingIsBeingWritten(-1, this::offer)));
@@ -213,13 +212,14 @@ final class Child extends Front {
     void thawed() {
         state = State.LIVE;
         held.release(this);
-        if (wasWritable != channel.isWritable()) {
-            ctx.fireChannelWritabilityChanged();
-        }
+        tellWritability();
         if (returned != null) {
             Event told = returned;
             returned = null;
             ctx.fireUserEventTriggered(told);
+        }
+        if (busy) { // its turn came while it was frozen
+            onLoop(this::mayBeIdle, () -> {});
         }
     }
 
@@ -299,9 +299,7 @@ final class Child extends Front {
         held.release(this);
         ctx.fireChannelRegistered();
         channelActive(ctx);
-        if (!channel.isWritable()) {
-            ctx.fireChannelWritabilityChanged();
-        }
+        tellWritability();
         if (offer.unread().length > 0 && channel.isActive()) {
             ctx.fireChannelRead(Unpooled.wrappedBuffer(offer.unread()));
             channelReadComplete(ctx);

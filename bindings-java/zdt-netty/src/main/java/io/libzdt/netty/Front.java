@@ -33,6 +33,8 @@ abstract class Front extends ChannelDuplexHandler {
     State state;
     /** Since whoever asks has cleared it. */
     boolean written;
+    /** While the handlers could not be told. */
+    private boolean writabilityChanged;
 
     Front(Channel channel, Transport transport, State state) {
         this.channel = channel;
@@ -102,6 +104,16 @@ abstract class Front extends ChannelDuplexHandler {
     @Override
     public void channelWritabilityChanged(ChannelHandlerContext ctx) {
         if (state == State.LIVE) {
+            ctx.fireChannelWritabilityChanged();
+        } else {
+            writabilityChanged = true;
+        }
+    }
+
+    /** What the handlers have missed of it. */
+    final void tellWritability() {
+        if (writabilityChanged) {
+            writabilityChanged = false;
             ctx.fireChannelWritabilityChanged();
         }
     }

@@ -27,11 +27,13 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What becomes of a connection. */
@@ -300,6 +302,71 @@ interface MovingBehaviours extends Stage {
             try (Server second = starting.get()) {
                 client.hears("resumed").say("c\n").hears("2 3 c");
                 first.awaitDone();
+            }
+        }
+    }
+
+    /** The successor hung, so we accepted again; then it answers, and we are to drain once more. */
+    @Test
+    default void a_connection_on_offer_when_the_drain_begins_again_has_its_turn_when_it_returns() throws Exception {
+        try (Server server = new Server(path(), transport(), Server.config().hang(Duration.ofMillis(200)))
+                        .listen(Server.ANY_PORT)
+                        .ready();
+                Client client = new Client(server.port()).say("a\n").hears("1 1 a");
+                Client other = new Client(server.port()).say("a\n").hears("1 1 a");
+                Takeover successor = bareSuccessor()) {
+            Offer first = Stage.offer(successor);
+            Offer second = Stage.offer(successor);
+            try (Client newcomer = new Client(server.port()).say("a\n").hears("1 1 a")) {
+                first.refuse("awake");
+                // What was accepted meanwhile, and what has returned, each in its turn.
+                List<Offer> again = List.of(Stage.offer(successor), Stage.offer(successor));
+                second.refuse("awake");
+                try (Offer last = Stage.offer(successor)) {
+                    assertEquals(0, server.netty.toMove());
+                }
+                again.forEach(Offer::close);
+                Stage.goesOn(successor);
+                for (Client each : List.of(client, other, newcomer)) {
+                    each.say("b\n").hears("1 2 b");
+                }
+            }
+        }
+    }
+
+    /** What other threads have written counts from when it is on its way, and Netty tells in a task when it is not any more. */
+    @Test
+    default void a_handler_that_waits_until_it_may_write_hears_of_it_when_its_connection_returns() throws Exception {
+        AtomicBoolean writable = new AtomicBoolean(true);
+        Consumer<ChannelPipeline> change = pipeline -> pipeline.addLast(new ChannelInboundHandlerAdapter() {
+            @Override
+            public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+                writable.set(ctx.channel().isWritable());
+            }
+        });
+        FutureTask<Takeover> starting = new FutureTask<>(this::bareSuccessor);
+        try (Server server = server().with(change).listen(Server.ANY_PORT).ready();
+                Client client = new Client(server.port()).say("a\n").hears("1 1 a")) {
+            Channel channel = server.handlers.get(0).ctx.channel();
+            // More than Netty's high water mark, the last two less than its low one: it is frozen in the flush of the
+            // fourth.
+            Runnable piece = () -> channel.writeAndFlush(Unpooled.wrappedBuffer(new byte[16 << 10]));
+            Thread writer = new Thread(() -> {
+                Stream.of(piece, piece, piece).forEach(Runnable::run);
+                channel.eventLoop().execute(() -> Stage.beginTakeover(starting, server, channel));
+                Stream.of(piece, piece).forEach(Runnable::run);
+            });
+            channel.eventLoop().submit(() -> {
+                writer.start();
+                writer.join();
+                return null;
+            });
+            try (Takeover successor = starting.get()) {
+                Offer offer = Stage.offer(successor);
+                assertFalse(writable.get());
+                offer.refuse("no");
+                Stage.goesOn(successor);
+                Stage.until("the handler to hear of it", writable::get);
             }
         }
     }

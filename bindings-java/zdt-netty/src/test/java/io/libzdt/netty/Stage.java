@@ -87,9 +87,11 @@ interface Stage {
      * as a handler can be.
      */
     static void beginTakeover(FutureTask<?> successor, Server server, Channel channel) {
+        SingleThreadEventExecutor loop = (SingleThreadEventExecutor) channel.eventLoop();
+        int before = loop.pendingTasks();
         new Thread(successor).start();
         // Its turn comes as a task of the event loop, on which we are.
-        while (server.netty.toMove() == 0 || ((SingleThreadEventExecutor) channel.eventLoop()).pendingTasks() == 0) {
+        while (server.netty.toMove() == 0 || loop.pendingTasks() == before) {
             Thread.onSpinWait();
         }
     }
