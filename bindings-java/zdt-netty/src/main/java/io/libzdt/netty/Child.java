@@ -55,6 +55,10 @@ final class Child extends Front {
 
     /** Its turn: it moves now, or as soon as it can. Any thread. */
     void move(Migration migration) {
+        if (!channel.isOpen()) {
+            migration.left(this); // it had ended before the migration knew of it, and will not say so again
+            return;
+        }
         this.migration = migration;
         busy = true;
         if (ctx != null) { // else channelActive comes, and finds it busy

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.libzdt.Event;
 import io.libzdt.Offer;
 import io.libzdt.Takeover;
 import io.netty.channel.ChannelDuplexHandler;
@@ -21,14 +22,31 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Who stays, who leaves, and what is left behind. */
 interface LeavingBehaviours extends Stage {
+    @Test
+    default void whoever_had_ended_when_the_drain_began_holds_it_up_no_longer() throws Exception {
+        try (Server server = start();
+                Client client = new Client(server.port()).say("a\n").hears("1 1 a")) {
+            Child ended = server.handlers.get(0).ctx.pipeline().get(Child.class);
+            client.close();
+            Stage.until("the connection to end", () -> server.netty.connections() == 0);
+            Event.Drain drain = new Event.Drain(Optional.empty(), PATIENCE, List.of(), List.of());
+            Migration migration = new Migration(server.takeover, drain, List.of(ended), new LongAdder());
+            migration.goOn();
+            assertEquals(0, migration.toMove());
+        }
+    }
+
     @Test
     default void a_successor_that_dies_gives_everything_back_and_we_accept_again() throws Exception {
         try (Server server = start();
