@@ -169,7 +169,7 @@ fn newcomer(owner: &Owner, step: Step) -> (Peer, Vec<OwnedFd>) {
         peer.say(LISTENERS_ACK, &[], &[]);
     }
     if step >= Step::Ready {
-        peer.say(READY, &[], &[]);
+        peer.say(READY, &ready(&[]), &[]);
         peer.hear_only(DRAINING);
     }
     if step >= Step::Offered {
@@ -232,8 +232,10 @@ fn misdeeds(step: Step) -> Vec<(&'static str, Misdeed)> {
     if step != Step::Welcomed {
         misdeeds.push(("LISTENERS_ACK", Box::new(|peer| peer.say(LISTENERS_ACK, &[], &[]))));
     }
+    let unknown = |peer: &mut Peer| peer.say(READY, &ready(&["of nobody"]), &[]);
+    misdeeds.push(("READY that retires what nobody has", Box::new(unknown)));
     if step != Step::Acknowledged {
-        misdeeds.push(("READY", Box::new(|peer| peer.say(READY, &[], &[]))));
+        misdeeds.push(("READY", Box::new(|peer| peer.say(READY, &ready(&[]), &[]))));
     }
     misdeeds
 }
@@ -331,7 +333,7 @@ fn a_ledger_full_of_nonsense_costs_no_more_than_the_attempt() {
     let ledger = File::from(came[1].try_clone().unwrap());
     (0..64).for_each(|slot| set_word(&ledger, slot, u32::MAX));
     let mut peer = peer;
-    peer.say(READY, &[], &[]);
+    peer.say(READY, &ready(&[]), &[]);
     peer.outlast();
     drop((peer, came, ledger));
     until("descriptors stay behind", || open_descriptors() == before);

@@ -104,6 +104,16 @@ pub fn draining() -> Body {
     })
 }
 
+/// READY of a successor that does not take these listeners.
+pub fn ready(retired: &[&str]) -> Body {
+    body(|e| {
+        e.map(1).unwrap().u8(0).unwrap().array(retired.len() as u64).unwrap();
+        for name in retired {
+            e.str(name).unwrap();
+        }
+    })
+}
+
 /// An OFFER of one connection for each slot; with `lengths`, their bytes are said to lie in a memfd.
 pub fn offer(slots: &[u32], lengths: Option<[u64; 3]>) -> Body {
     body(|e| {
