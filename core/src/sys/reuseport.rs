@@ -6,7 +6,7 @@
 
 use super::{checked, inet};
 use std::io;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// As asm-generic/socket.h has them (x86, ARM, RISC-V, s390, POWER).
@@ -21,6 +21,16 @@ pub struct Slots {
     /// How many; at least one.
     pub count: u32,
 }
+
+/// A sock_fprog whose padding is a field: the kernel is given no byte that nobody wrote.
+#[repr(C)]
+struct Program {
+    length: u16,
+    padding: [u8; size_of::<*const libc::sock_filter>() - size_of::<u16>()],
+    instructions: *const libc::sock_filter,
+}
+
+const _: () = assert!(size_of::<Program>() == size_of::<libc::sock_fprog>());
 
 /// How new arrivals are spread over [`Slots`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,16 +54,16 @@ pub fn steer(socket: BorrowedFd<'_>, slots: Slots, spread: Spread) -> io::Result
         instruction(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, slots.first),
         instruction(libc::BPF_RET | libc::BPF_A, 0),
     ];
-    // Its padding is zero too: the kernel reads no bytes that nobody wrote.
-    let mut whole = MaybeUninit::<libc::sock_fprog>::zeroed();
-    // SAFETY: all zero is a sock_fprog: no instructions.
-    let whole = unsafe { whole.assume_init_mut() };
-    (whole.len, whole.filter) = (program.len() as u16, program.as_ptr().cast_mut());
+    let program = Program {
+        length: program.len() as u16,
+        padding: [0; size_of::<*const libc::sock_filter>() - size_of::<u16>()],
+        instructions: program.as_ptr(),
+    };
     let length = size_of::<libc::sock_fprog>() as libc::socklen_t;
     let option = SO_ATTACH_REUSEPORT_CBPF;
     // SAFETY: the kernel reads the sock_fprog and the four instructions it points at; both outlive the call.
     let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const *whole).cast(), length)
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const program).cast(), length)
     };
     checked(result).map(drop)
 }
