@@ -25,6 +25,16 @@ enum Fault {
     Stalls,
 }
 
+/// What a fault is put in. Not the reply to WHO: that one is told, not checked. One reply alone, and with payload, or its last
+/// byte would end a line, and a line that does not end is waited for.
+fn is_one_echo_with_payload(out: &[u8]) -> bool {
+    let Some(end) = out.iter().position(|byte| *byte == b'\n') else { return false };
+    let line = String::from_utf8_lossy(&out[..end]);
+    let mut words = line.split(' ');
+    let length = words.nth(2).and_then(|length| length.parse::<usize>().ok());
+    line.starts_with("ECHO ") && length.is_some_and(|length| length > 0 && end + 1 + length == out.len())
+}
+
 fn serve(mut socket: TcpStream, fault: Fault) -> std::io::Result<()> {
     let mut session = Session::default();
     let mut buffer = vec![0; 64 << 10];
@@ -38,16 +48,7 @@ fn serve(mut socket: TcpStream, fault: Fault) -> std::io::Result<()> {
         while session.serve("1 test 1") || !session.unsent().is_empty() {
             let mut out = session.unsent().to_vec();
             session.sent(out.len());
-            // Not the reply to WHO: that one is told, not checked. With payload, or its last byte would end the line, and a
-            // line that does not end is waited for.
-            let has_payload =
-                out.iter().position(|byte| *byte == b'\n').is_some_and(|end| end + 1 < out.len());
-            if armed
-                && session.name() == "live-10"
-                && out.starts_with(b"ECHO")
-                && has_payload
-                && out.len() < 500
-            {
+            if armed && session.name() == "live-10" && out.len() < 500 && is_one_echo_with_payload(&out) {
                 armed = fault == Fault::None;
                 match fault {
                     Fault::None => {}
