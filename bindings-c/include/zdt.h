@@ -790,17 +790,20 @@ int zdt_reuseport_socket(const struct zdt_reuseport *group, size_t index);
 int zdt_reuseport_retire(struct zdt_reuseport *group, size_t successors, int wait_ms, void (*serve)(int socket, void *context), void *context, struct zdt_error **err);
 
 // Begins to retire, for accept loops and pollers of one's own: all that is new goes to the successor's sockets from here
-// on. Then call zdt_reuseport_step until ZDT_STEP_DONE. `successors` and `wait_ms` as for zdt_reuseport_retire.
+// on. Then call zdt_reuseport_step until ZDT_STEP_DONE. `successors` and `wait_ms` as for zdt_reuseport_retire. To find out
+// which socket is where, packets that no application sees are sent over loopback (on UDP, a successor that joined while a
+// predecessor of ours was there may read an empty datagram).
 //
-// Returns 0. Blocks: never. Errors, after each of which nothing was changed and all of ours serve on:
+// Returns 0. Blocks: for that look, milliseconds at most as a rule. Errors, after each of which nothing was changed and all of ours serve on:
 // ZDT_ERROR_PEER_GONE (fewer sockets of others are there), _BUSY (a predecessor of ours has not left yet), _WRONG_STATE
-// (begun already; or the successor has fewer sockets than we), _INVALID_ARGUMENT, _SYSTEM.
+// (begun already; or one cannot find out which socket is where: loopback is down or closed to us), _INVALID_ARGUMENT, _SYSTEM.
 int zdt_reuseport_start_retiring(struct zdt_reuseport *group, size_t successors, int wait_ms, struct zdt_error **err);
 
 // What to do next while sockets retire; *next says it. Whoever joined or left the group meanwhile, all is waited for again.
 //
-// Returns 0. Blocks: never. Errors: ZDT_ERROR_WRONG_STATE (not begun; or somebody has a copy of a socket that was closed:
-// close it, call again), _PEER_GONE (no socket of a successor's is left: what is left of ours serves on, and one can begin
+// Returns 0. Blocks: never, but for a look as in zdt_reuseport_start_retiring if somebody left. Errors:
+// ZDT_ERROR_WRONG_STATE (not begun; or somebody has a copy of a socket that was closed: close it, call again; or one cannot
+// find out which socket is where: call again), _PEER_GONE (no socket of a successor's is left: what is left of ours serves on, and one can begin
 // again), _INVALID_ARGUMENT, _SYSTEM (call again).
 int zdt_reuseport_step(struct zdt_reuseport *group, struct zdt_reuseport_next *next, struct zdt_error **err);
 

@@ -69,6 +69,7 @@ fn variants() -> Vec<Variant> {
         variant(Way::Close, false, [1, 1]),
         variant(Way::Retire, false, [1, 1]),
         variant(Way::Retire, false, [4, 4]),
+        variant(Way::Retire, false, [4, 1]),
         variant(Way::Pass, false, [1, 1]),
         variant(Way::Close, true, [1, 1]),
         variant(Way::Retire, true, [1, 1]),

@@ -104,7 +104,7 @@ kernel = _core.kernel
 
 class Group:
     """Some sockets at one address, one for each worker: TCP listeners or UDP sockets. The kernel spreads what arrives
-    over them and over those of a successor, which binds the same address: as many sockets as we have, or more.
+    over them and over those of a successor, which binds the same address, as many as it likes.
 
     A listener that is closed resets whoever waits in its queue and every handshake that is under way. `retire` does
     not: the kernel is told to give all that is new to the successor's sockets (classic BPF, no privilege needed), what
@@ -170,24 +170,26 @@ class Group:
     def start_retiring(self, successors: int, wait: float | None = None) -> None:
         """Begins to retire, for accept loops or pollers of your own: from here on everything new goes to the
         successor's sockets, `successors` at least. Then call `step` until `Done`. `wait` as for `retire`. Does not
-        block.
+        block, but for the moment (milliseconds at most, as a rule) that it takes to find out which socket is where: packets are
+        sent over loopback that no application sees (on UDP, successors that joined while a predecessor of ours was
+        there may read an empty datagram).
 
         Raises:
             Nothing was changed, and all of ours serve on, after each. PeerGone: the kernel lists fewer sockets of
             others at the address (bound with SO_REUSEPORT, by the same user). Busy: a predecessor of ours has not left
-            yet. WrongState: begun already, or we have more sockets than they. InvalidArgument: no successors. Closed.
-            SystemFailed.
+            yet. WrongState: begun already, or which socket is where cannot be found out: ours have filters, or loopback
+            is down or closed to us. InvalidArgument: no successors. Closed. SystemFailed.
         """
         self._native.start_retiring(successors, wait)
 
     def step(self) -> Step:
         """What to do next. Looks at who is in the group first: whoever joined or left meanwhile, all is steered and
-        waited for again. Does not block.
+        waited for again. Does not block, but for a look as in `start_retiring` if somebody left.
 
         Raises:
-            WrongState: not begun; or somebody holds a copy of a socket that was closed: close it, then call again.
-            PeerGone: too few of a successor's sockets are left: those of ours that are not closed yet serve on, and one
-            can begin again. Closed. SystemFailed (no descriptor was left, for instance): call again.
+            WrongState: not begun; somebody holds a copy of a socket that was closed: close it, then call again; or one
+            cannot find out which socket is where: call again. PeerGone: none of a successor's sockets is left: those of
+            ours that are not closed yet serve on, and one can begin again. Closed. SystemFailed (no descriptor was left, for instance): call again.
         """
         if self._leaving is not None:
             self._sockets.pop(self._leaving).close()

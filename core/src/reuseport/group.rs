@@ -1,7 +1,7 @@
 //! A group's sockets, and how they leave without a loss.
 
-use super::members;
-use super::steer::Layout;
+use super::order::Order;
+use super::{members, probing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::ListenerSpec;
 use crate::sys::inet::{self, Name};
@@ -22,8 +22,7 @@ pub const WAIT: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(10);
 
 /// Some sockets at one address (SO_REUSEPORT, socket(7)), one for each worker: TCP listeners or UDP sockets. The kernel
-/// spreads what arrives over them and over those of a successor, which binds the same address:
-/// as many sockets as we have, or more.
+/// spreads what arrives over them and over those of a successor, which binds the same address, as many as it likes.
 ///
 /// A listener that is closed resets whoever waits in its queue and every handshake that is under way. [`retire`](Group::retire)
 /// does not: the kernel is told to give all that is new to the successor's sockets (classic BPF, no privilege needed), what
@@ -46,7 +45,7 @@ pub struct Group {
     sockets: Vec<Ours>,
     address: SocketAddr,
     udp: bool,
-    /// Who was there when we joined, and so has slots before ours, until it is gone.
+    /// Who was there when we joined, and is to leave before us.
     elders: BTreeSet<u64>,
     retiring: Option<Retiring>,
 }
@@ -65,8 +64,10 @@ struct Retiring {
     theirs: BTreeSet<u64>,
     /// When whatever was on its way to us at the last steering has arrived; none: never.
     until: Option<Instant>,
-    /// How many slots ours had at the beginning.
-    front: usize,
+    /// Whose the slots were at the last steering, and what we closed since.
+    order: Order,
+    /// Something may have come to ours since the last steering: it has to be steered and waited for again.
+    exposed: bool,
     closed: BTreeSet<u64>,
     waits: u32,
 }
@@ -92,7 +93,8 @@ pub struct Retired {
     pub closed: usize,
     /// How many of the successor's stay.
     pub successors: usize,
-    /// How often was waited: once, and again whenever the group's members changed.
+    /// How often was waited: once, again whenever the group's members changed, and once more where one socket of a
+    /// successor's takes the place of several.
     pub waits: u32,
 }
 
@@ -178,12 +180,15 @@ impl Group {
     }
 
     /// Begins to retire, for callers with accept loops or pollers of their own: from here on everything new goes to the
-    /// successor's sockets, `successors` at least. Then call [`step`](Group::step) until [`Step::Done`]. Does not block.
+    /// successor's sockets, `successors` at least. Then call [`step`](Group::step) until [`Step::Done`]. Does not block,
+    /// but for the moment (milliseconds at most, as a rule) that it takes to find out which socket is where: to each slot of the
+    /// group, up to the last of ours, a packet is sent over loopback, which our sockets turn away (SO_ATTACH_FILTER), so that
+    /// no application sees it. On UDP, successors that joined while a predecessor of ours was there may read an empty datagram.
     ///
     /// # Errors
     /// Nothing was changed, and we serve on, after each: `PeerGone`: the kernel lists fewer sockets of others at the address
     /// (bound with SO_REUSEPORT, by the same user). `Busy`: a predecessor of ours has not left yet. `WrongState`: begun
-    /// already; or we have more sockets than they, and then nobody could tell which slots would be theirs at the end.
+    /// already; or which socket is where cannot be found out: ours have filters, or loopback is down or closed to us.
     /// `InvalidArgument`: no successors. `System`.
     pub fn start_retiring(&mut self, successors: usize, wait: Option<Duration>) -> Result<()> {
         let serving = "nothing was changed, and all of ours serve on";
@@ -200,7 +205,7 @@ impl Group {
             let now = format!("{serving}; let who has them leave first (`ss -lnp`), then call again");
             return Err(Error::new(ErrorKind::Busy, what, now));
         }
-        let (found, ours) = (theirs.len(), self.sockets.len());
+        let found = theirs.len();
         if found < successors {
             let what = format!("{} has {found} sockets beside ours, not {successors}", self.words());
             let now = format!(
@@ -208,28 +213,25 @@ impl Group {
             );
             return Err(Error::new(ErrorKind::PeerGone, what, now));
         }
-        if found < ours {
-            let what = format!("{found} sockets cannot stand in for {ours} at {}", self.words());
-            let now = format!("{serving}; the successor binds as many sockets as we have, then call again");
-            return Err(Error::new(ErrorKind::WrongState, what, now));
-        }
         self.retiring = Some(Retiring {
             wait: wait.unwrap_or(WAIT),
-            theirs: BTreeSet::new(),
             until: None,
-            front: self.sockets.len(),
+            order: self.look(found, serving).inspect_err(|_| self.spread())?,
+            theirs,
+            exposed: false,
             closed: BTreeSet::new(),
             waits: 0,
         });
-        self.steer_to(theirs).inspect_err(|_| self.retiring = None)
+        self.steer_to_theirs().inspect_err(|_| self.stay())
     }
 
     /// What to do next. Looks at who is in the group first: whoever joined or left meanwhile, all is steered and waited for
-    /// again. Does not block.
+    /// again. Does not block, but for a look at the slots as in [`start_retiring`](Group::start_retiring) if somebody left.
     ///
     /// # Errors
-    /// `WrongState`: not begun; or somebody holds a copy of a socket that was closed: close it, then call again. `PeerGone`:
-    /// too few of a successor's sockets are left: those of ours that are not closed yet serve on, and one can begin again.
+    /// `WrongState`: not begun; somebody holds a copy of a socket that was closed: close it, then call again; or one cannot
+    /// find out which socket is where: those of ours that are not closed yet serve on, call again. `PeerGone`:
+    /// nothing is left of a successor's: those of ours that are not closed yet serve on, and one can begin again.
     /// `System` (no descriptor was left, for instance): call again.
     pub fn step(&mut self) -> Result<Step> {
         let theirs = self.others()?;
@@ -249,44 +251,77 @@ impl Group {
             let now = "whoever waits in their queues can still be accepted there; close the copies, then call again";
             return Err(Error::new(ErrorKind::WrongState, what, now));
         }
-        let Some(leaving) = self.sockets.last() else {
+        if self.sockets.is_empty() {
             let (closed, waits) = (retiring.closed.len(), retiring.waits);
             return Ok(Step::Done(Retired { closed, successors: theirs.len(), waits }));
-        };
-        let (index, inode) = (leaving.index, leaving.inode);
-        let layout = Layout { front: retiring.front, ours: self.sockets.len(), theirs: theirs.len() };
-        let Some(slots) = layout.closing() else {
-            let what = format!("{} sockets are left of the successor's at {here}, too few", theirs.len());
-            self.stay(theirs);
-            let now = format!("{} of ours serve on; begin again with another successor", layout.ours);
-            return Err(Error::new(ErrorKind::PeerGone, what, now));
-        };
-        if theirs != retiring.theirs {
-            self.steer_to(theirs)?;
+        }
+        if theirs.is_empty() {
+            return Err(self.abandoned());
+        }
+        if theirs != retiring.theirs || retiring.exposed {
+            self.follow(theirs)?;
             return Ok(Step::Wait(self.retiring.as_ref().and_then(|retiring| retiring.until)));
         }
         if retiring.until.is_none_or(|until| Instant::now() < until) {
             return Ok(Step::Wait(retiring.until));
         }
-        if inet::is_readable(leaving.socket.as_fd()).map_err(system("poll"))? {
+        let closing = retiring.order.closing();
+        let leaving = closing.and_then(|closing| retiring.order.at(closing.slot).zip(Some(closing)));
+        let place = |index| self.sockets.iter().position(|ours| ours.index == index);
+        let Some((place, closing)) = leaving.and_then(|(index, closing)| place(index).zip(Some(closing)))
+        else {
+            return Err(self.abandoned());
+        };
+        let index = self.sockets[place].index;
+        if inet::is_readable(self.sockets[place].socket.as_fd()).map_err(system("poll"))? {
             return Ok(Step::Accept(index));
         }
-        self.steer(slots)?;
-        drop(self.sockets.pop());
+        self.steer(closing.slots)?;
+        let inode = self.sockets.remove(place).inode;
         if let Some(retiring) = &mut self.retiring {
+            retiring.order.closed(closing.slot);
+            retiring.exposed = closing.exposed;
             retiring.closed.insert(inode);
         }
         Ok(Step::Closed(index))
     }
 
-    /// Steers to `theirs`, and begins to wait.
-    fn steer_to(&mut self, theirs: BTreeSet<u64>) -> Result<()> {
-        let front = self.retiring.as_ref().map_or(self.sockets.len(), |retiring| retiring.front);
-        let layout = Layout { front, ours: self.sockets.len(), theirs: theirs.len() };
-        layout.behind().map_or(Ok(()), |slots| self.steer(slots))?;
+    /// Who is in the group changed: `theirs` are there.
+    fn follow(&mut self, theirs: BTreeSet<u64>) -> Result<()> {
+        let left = self.retiring.as_ref().is_some_and(|retiring| !retiring.theirs.is_subset(&theirs));
+        // The last one moved into the slot of whoever left, and which that was nobody can tell.
+        let looked = left.then(|| self.look(theirs.len(), "those of ours that are not closed serve on"));
+        let looked = looked.transpose()?;
+        if let Some(retiring) = &mut self.retiring {
+            match looked {
+                Some(order) => retiring.order = order,
+                None => retiring.order.joined(theirs.len()),
+            }
+            retiring.theirs = theirs;
+        }
+        self.steer_to_theirs()
+    }
+
+    /// Whose the slots are, with so many of theirs. Leaves the group steered to one of them.
+    fn look(&self, theirs: usize, state: &'static str) -> Result<Order> {
+        let ours: Vec<_> = self.sockets.iter().map(|ours| ours.socket.as_fd()).collect();
+        let slots = probing::order(&ours, ours.len() + theirs, &self.address, self.udp).map_err(|error| {
+            let what = format!("which socket at {} is where cannot be found out: {error}", self.words());
+            Error::new(ErrorKind::WrongState, what, state)
+        })?;
+        let index = |place: usize| self.sockets.get(place).map(|ours| ours.index);
+        let mut order = Order::new(slots.into_iter().map(|place| place.and_then(index)).collect());
+        order.joined(theirs);
+        Ok(order)
+    }
+
+    /// Steers to theirs, and begins to wait.
+    fn steer_to_theirs(&mut self) -> Result<()> {
+        let slots = self.retiring.as_ref().and_then(|retiring| retiring.order.theirs());
+        slots.map_or(Ok(()), |slots| self.steer(slots))?;
         if let Some(retiring) = &mut self.retiring {
             retiring.until = Instant::now().checked_add(retiring.wait);
-            retiring.theirs = theirs;
+            retiring.exposed = false;
             retiring.waits += 1;
         }
         Ok(())
@@ -298,15 +333,23 @@ impl Group {
         self.sockets.first().map_or(Ok(()), steer).map_err(system("setsockopt SO_ATTACH_REUSEPORT_CBPF"))
     }
 
-    /// The retirement is off: the kernel spreads over all again. `theirs` are still there.
-    fn stay(&mut self, theirs: BTreeSet<u64>) {
-        if let Some(ours) = self.sockets.first() {
-            let _ = sys::unsteer(ours.socket.as_fd());
-        }
-        if self.retiring.take().is_some_and(|retiring| !retiring.closed.is_empty()) {
-            // Some of them are where ours were, so among ours.
-            self.elders.extend(theirs);
-        }
+    /// Of the successor's sockets none is left.
+    fn abandoned(&mut self) -> Error {
+        self.stay();
+        let what = format!("nothing is left of the successor's sockets at {}", self.words());
+        let now = format!("{} of ours serve on; begin again with another successor", self.sockets.len());
+        Error::new(ErrorKind::PeerGone, what, now)
+    }
+
+    /// The retirement is off.
+    fn stay(&mut self) {
+        self.retiring = None;
+        self.spread();
+    }
+
+    /// The kernel spreads over all again.
+    fn spread(&self) {
+        self.sockets.first().into_iter().for_each(|ours| drop(sys::unsteer(ours.socket.as_fd())));
     }
 
     /// The sockets at our address that are not ours.
@@ -351,7 +394,7 @@ impl Drop for Group {
     /// A group that is dropped half-way leaves no steering to slots that are no longer there.
     fn drop(&mut self) {
         if self.retiring.is_some() {
-            self.stay(BTreeSet::new());
+            self.stay();
         }
     }
 }

@@ -8,7 +8,8 @@ use std::os::fd::OwnedFd;
 mod group;
 mod kernel;
 mod members;
-mod steer;
+mod order;
+mod probing;
 
 pub use group::{Group, Retired, Step, WAIT};
 pub use kernel::{Kernel, kernel};

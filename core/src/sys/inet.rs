@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -111,11 +111,7 @@ pub fn socket_of(Kind { kind, domain, protocol, .. }: Kind) -> io::Result<OwnedF
 /// Turns an option on or off.
 pub fn set(socket: BorrowedFd<'_>, switch: Switch, on: bool) -> io::Result<()> {
     let (level, name) = switch.numbers();
-    let value = i32::from(on);
-    let length = size_of::<i32>() as libc::socklen_t;
-    // SAFETY: reads one int of the length given, which outlives the call.
-    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) })
-        .map(drop)
+    set_number(socket, level, name, i32::from(on))
 }
 
 /// Whether an option is on.
@@ -179,6 +175,18 @@ pub fn bind(socket: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
     }
 }
 
+/// Begins to connect to `address` (connect(2)). EINPROGRESS: it is under way.
+pub fn connect(socket: BorrowedFd<'_>, address: &SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(v4) => {
+            connect_raw(socket, &raw_v4(v4), size_of::<libc::sockaddr_in>() as libc::socklen_t)
+        }
+        SocketAddr::V6(v6) => {
+            connect_raw(socket, &raw_v6(v6), size_of::<libc::sockaddr_in6>() as libc::socklen_t)
+        }
+    }
+}
+
 /// Binds to `path`, which it creates. EADDRINUSE: something lies there.
 pub fn bind_path(socket: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let (address, length) = unix::address(path)?;
@@ -197,8 +205,7 @@ pub fn bind_abstract(socket: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 pub fn knock(path: &Path) -> io::Result<()> {
     let socket = socket(Family::Unix)?;
     let (address, length) = unix::address(path)?;
-    // SAFETY: an address of this length, which outlives the call.
-    retried(|| unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) }).map(drop)
+    connect_raw(socket.as_fd(), &address, length)
 }
 
 /// What the socket is bound to (getsockname(2)).
@@ -262,7 +269,16 @@ pub fn wait_writable(socket: BorrowedFd<'_>) -> io::Result<()> {
     retried(|| unsafe { libc::poll(&mut poll, 1, -1) }).map(drop)
 }
 
-fn number(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> {
+/// Sets an option that is a number (setsockopt(2)).
+pub fn set_number(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: reads one int of the length given, which outlives the call.
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) })
+        .map(drop)
+}
+
+/// An option that is a number (getsockopt(2)).
+pub fn number(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> {
     let mut value = 0;
     let mut length = size_of::<i32>() as libc::socklen_t;
     // SAFETY: the kernel writes at most one int; both outlive the call.
@@ -276,6 +292,12 @@ fn bind_raw<A>(socket: BorrowedFd<'_>, address: &A, length: libc::socklen_t) -> 
     let address: *const A = address;
     // SAFETY: the callers, all above, give an address of at least this length, which outlives the call.
     checked(unsafe { libc::bind(socket.as_raw_fd(), address.cast(), length) }).map(drop)
+}
+
+fn connect_raw<A>(socket: BorrowedFd<'_>, address: &A, length: libc::socklen_t) -> io::Result<()> {
+    let address: *const A = address;
+    // SAFETY: the callers, all above, give an address of at least this length, which outlives the call.
+    retried(|| unsafe { libc::connect(socket.as_raw_fd(), address.cast(), length) }).map(drop)
 }
 
 fn raw_v4(address: &SocketAddrV4) -> libc::sockaddr_in {

@@ -2,11 +2,13 @@
 #![allow(unsafe_code)]
 
 pub mod blob;
+pub mod bpf;
 pub mod directory;
 pub mod fd_table;
 pub mod inet;
 pub mod memfd;
 pub mod poll;
+pub mod probe;
 pub mod process;
 pub mod reuseport;
 pub mod scm_rights;

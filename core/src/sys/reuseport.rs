@@ -4,9 +4,8 @@
 //! when one is closed the last one moves into its place (net/core/sock_reuseport.c). A classic BPF program, which needs no
 //! privilege, names the slot; a slot that is not there means: choose by hash among all.
 
-use super::{checked, inet};
+use super::{bpf, checked, inet};
 use std::io;
-use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// As asm-generic/socket.h has them (x86, ARM, RISC-V, s390, POWER).
@@ -21,16 +20,6 @@ pub struct Slots {
     /// How many; at least one.
     pub count: u32,
 }
-
-/// A sock_fprog whose padding is a field: the kernel is given no byte that nobody wrote.
-#[repr(C)]
-struct Program {
-    length: u16,
-    padding: [u8; size_of::<*const libc::sock_filter>() - size_of::<u16>()],
-    instructions: *const libc::sock_filter,
-}
-
-const _: () = assert!(size_of::<Program>() == size_of::<libc::sock_fprog>());
 
 /// How new arrivals are spread over [`Slots`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,37 +38,17 @@ pub fn steer(socket: BorrowedFd<'_>, slots: Slots, spread: Spread) -> io::Result
         Spread::Flow => libc::SKF_AD_OFF + libc::SKF_AD_RXHASH,
     };
     let program = [
-        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, word.cast_unsigned()),
-        instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, slots.count.max(1)),
-        instruction(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, slots.first),
-        instruction(libc::BPF_RET | libc::BPF_A, 0),
+        bpf::instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, word.cast_unsigned()),
+        bpf::instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, slots.count.max(1)),
+        bpf::instruction(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, slots.first),
+        bpf::instruction(libc::BPF_RET | libc::BPF_A, 0),
     ];
-    let program = Program {
-        length: program.len() as u16,
-        padding: [0; size_of::<*const libc::sock_filter>() - size_of::<u16>()],
-        instructions: program.as_ptr(),
-    };
-    let length = size_of::<libc::sock_fprog>() as libc::socklen_t;
-    let option = SO_ATTACH_REUSEPORT_CBPF;
-    // SAFETY: the kernel reads the sock_fprog and the four instructions it points at; both outlive the call.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const program).cast(), length)
-    };
-    checked(result).map(drop)
+    bpf::attach(socket, SO_ATTACH_REUSEPORT_CBPF, &program)
 }
 
 /// Takes the program from the group of `socket`, so that the kernel chooses by hash among all; fine if there is none.
 pub fn unsteer(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let (value, length) = (0_i32, size_of::<i32>() as libc::socklen_t);
-    let option = SO_DETACH_REUSEPORT_BPF;
-    // SAFETY: reads one int, which outlives the call.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), length)
-    };
-    match checked(result) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-        result => result.map(drop),
-    }
+    bpf::detach(socket, SO_DETACH_REUSEPORT_BPF)
 }
 
 /// Whether the socket is a datagram socket (socket(7), SO_TYPE).
@@ -94,10 +63,6 @@ pub fn inode(socket: BorrowedFd<'_>) -> io::Result<u64> {
     checked(unsafe { libc::fstat(socket.as_raw_fd(), about.as_mut_ptr()) })?;
     // SAFETY: zeroed before, and any bits are a valid stat.
     Ok(unsafe { about.assume_init() }.st_ino)
-}
-
-fn instruction(code: u32, k: u32) -> libc::sock_filter {
-    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::queue_length;
 use crate::reuseport::kernel;
+use crate::sys::probe::Probe;
 use crate::sys::testing::{alone, become_nobody, leave_room_for};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -59,12 +60,14 @@ fn lost(clients: Vec<TcpStream>) -> usize {
 #[test]
 fn a_queue_is_lost_with_a_plain_close_and_not_when_a_group_retires() {
     alone(|| {
-        for (ours, theirs) in [(1, 1), (4, 4), (2, 3), (1, 4)] {
+        for (ours, theirs) in [(1, 1), (4, 4), (2, 3), (1, 4), (2, 1), (6, 1), (3, 2), (8, 3)] {
             let mut predecessor = group(ours);
             let before = clients(&predecessor, 64);
             let successors = successor(&predecessor, theirs);
             let retired = predecessor.retire(theirs, NONE, answer).unwrap();
-            assert_eq!(retired, Retired { closed: ours, successors: theirs, waits: 1 });
+            // One that takes the place of several moves once before all are gone.
+            let waits = if theirs == 1 && ours > 1 { 2 } else { 1 };
+            assert_eq!(retired, Retired { closed: ours, successors: theirs, waits });
             let after = clients(&successors, 64);
             successors.sockets().for_each(|(_, socket)| answer(socket));
             assert_eq!((lost(before), lost(after)), (0, 0), "{ours} of ours, {theirs} of theirs");
@@ -130,7 +133,6 @@ fn without_a_successor_nothing_changes() {
     refused(&mut only, 0, ErrorKind::InvalidArgument);
     let one = successor(&only, 1);
     refused(&mut only, 2, ErrorKind::PeerGone);
-    refused(&mut only, 1, ErrorKind::WrongState);
     assert_eq!(only.step().unwrap_err().kind(), ErrorKind::WrongState);
     drop(one);
     let clients = clients(&only, 16);
@@ -219,26 +221,91 @@ fn when_the_successors_are_gone_we_serve_on_and_can_begin_again() {
 }
 
 #[test]
-fn successors_that_are_left_among_ours_are_to_leave_before_we_begin_again() {
+fn those_that_stay_of_the_successors_stand_in_for_those_that_leave() {
     alone(|| {
-        let mut predecessor = group(3);
-        let doomed = successor(&predecessor, 2);
-        let stays = successor(&predecessor, 1);
-        predecessor.start_retiring(3, NONE).unwrap();
-        while predecessor.sockets().count() > 2 {
-            predecessor.step().unwrap();
+        // How many of ours are left when some of theirs leave.
+        for left in [3, 2, 1] {
+            let mut predecessor = group(3);
+            let doomed = successor(&predecessor, 2);
+            let stays = successor(&predecessor, 1);
+            predecessor.start_retiring(3, NONE).unwrap();
+            while predecessor.sockets().count() > left {
+                predecessor.step().unwrap();
+            }
+            drop(doomed);
+            let before = clients(&predecessor, 32);
+            assert!(matches!(predecessor.step().unwrap(), Step::Wait(_)));
+            let after = clients(&stays, 32);
+            assert!(waiting(&stays).iter().sum::<u32>() >= 32, "all that is new");
+            finish(&mut predecessor);
+            stays.sockets().for_each(|(_, socket)| answer(socket));
+            assert_eq!((lost(before), lost(after)), (0, 0), "{left} of ours left");
         }
-        // One of theirs has the slot of the one that we closed; nobody can tell which slot that was.
-        drop(doomed);
-        assert_eq!(predecessor.step().unwrap_err().kind(), ErrorKind::PeerGone);
-        let late = successor(&predecessor, 2);
-        assert_eq!(predecessor.start_retiring(2, NONE).unwrap_err().kind(), ErrorKind::Busy);
-        drop(stays);
-        let clients = clients(&late, 32);
-        predecessor.retire(2, NONE, answer).unwrap();
-        late.sockets().for_each(|(_, socket)| answer(socket));
-        assert_eq!(lost(clients), 0);
     });
+}
+
+#[test]
+fn successors_that_moved_into_the_slots_of_our_predecessors_are_known_there() {
+    alone(|| {
+        for (second_has, third_has) in [(2, 2), (1, 2), (3, 1), (2, 5)] {
+            let mut first = group(2);
+            let mut second = successor(&first, second_has);
+            let third = successor(&first, third_has);
+            first.retire(2, NONE, answer).unwrap();
+            second.start_retiring(third_has, NONE).unwrap();
+            let mut served = Vec::new();
+            loop {
+                match second.step().unwrap() {
+                    Step::Accept(index) => answer(second.socket(index).unwrap()),
+                    Step::Done(_) => break,
+                    _ => served.extend(clients(&third, 16)),
+                }
+            }
+            third.sockets().for_each(|(_, socket)| answer(socket));
+            assert_eq!(lost(served), 0, "{second_has} of the second, {third_has} of the third");
+        }
+    });
+}
+
+#[test]
+fn whoever_looks_for_the_slots_is_seen_by_no_application() {
+    alone(|| {
+        let mut first = group(2);
+        let mut second = successor(&first, 2);
+        let third = successor(&first, 2);
+        first.retire(2, NONE, answer).unwrap();
+        second.start_retiring(2, NONE).unwrap();
+        assert_eq!((waiting(&second), waiting(&third)), (vec![0, 0], vec![0, 0]));
+        while !matches!(second.step().unwrap(), Step::Done(_)) {}
+        assert_eq!(waiting(&third), [0, 0]);
+
+        let mut ours = Group::bind(&ListenerSpec::udp("127.0.0.1:0"), 3).unwrap();
+        let theirs = Group::bind(&ListenerSpec::udp(ours.address().to_string()), 1).unwrap();
+        ours.start_retiring(1, NONE).unwrap();
+        for (_, socket) in ours.sockets().chain(theirs.sockets()) {
+            let socket = UdpSocket::from(socket.try_clone_to_owned().unwrap());
+            assert_eq!(socket.recv(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        }
+    });
+}
+
+#[test]
+fn where_ours_have_filters_the_slots_cannot_be_found_and_nothing_changes() {
+    let mut only = Group::bind(&ListenerSpec::udp("127.0.0.1:0"), 2).unwrap();
+    let _successors = Group::bind(&ListenerSpec::udp(only.address().to_string()), 2).unwrap();
+    let probe = Probe::new(&only.address(), true).unwrap();
+    let before = probe.turn_away(only.socket(1).unwrap()).unwrap().unwrap();
+    let error = only.start_retiring(2, NONE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongState, "{error}");
+    assert!(error.what().contains("filter") && error.state().contains("serve on"), "{error}");
+    assert!(probe.turn_away(only.socket(1).unwrap()).unwrap().is_none(), "it is there still");
+    for _ in 0..64 {
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", only.address()).unwrap();
+    }
+    let readable = |group: &Group| group.sockets().any(|(_, socket)| inet::is_readable(socket).unwrap());
+    assert!(readable(&only), "the kernel spreads over all again");
+    probe.restore(only.socket(1).unwrap(), &before).unwrap();
+    only.start_retiring(2, NONE).unwrap();
 }
 
 #[test]
@@ -308,7 +375,9 @@ fn nothing_is_left_of_the_steering_for_the_next_generation() {
 #[test]
 fn datagrams_that_came_stay_readable_and_new_ones_go_to_the_successors() {
     alone(|| {
-        for (address, ours, theirs) in [("127.0.0.1:0", 1, 1), ("[::1]:0", 2, 2), ("127.0.0.1:0", 3, 4)] {
+        for (address, ours, theirs) in
+            [("127.0.0.1:0", 1, 1), ("[::1]:0", 2, 2), ("127.0.0.1:0", 3, 4), ("[::]:0", 4, 2)]
+        {
             let mut predecessor = Group::bind(&ListenerSpec::udp(address), ours).unwrap();
             let client =
                 UdpSocket::bind(if address.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" }).unwrap();
@@ -350,6 +419,9 @@ fn it_needs_no_privilege() {
         let _successors = successor(&predecessor, 4);
         predecessor.retire(4, NONE, answer).unwrap();
         assert_eq!(lost(before), 0);
+        let mut predecessor = Group::bind(&ListenerSpec::udp("127.0.0.1:0"), 4).unwrap();
+        let _successors = Group::bind(&ListenerSpec::udp(predecessor.address().to_string()), 2).unwrap();
+        predecessor.retire(2, NONE, |_| {}).unwrap();
     });
 }
 

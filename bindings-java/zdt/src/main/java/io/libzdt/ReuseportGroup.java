@@ -13,8 +13,8 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * Some sockets at one address (SO_REUSEPORT, socket(7)), one for each worker: TCP listeners or UDP sockets. The kernel
- * spreads what arrives over them and over those of a successor, which binds the same address: as many sockets as we have,
- * or more. None of this knows of a takeover.
+ * spreads what arrives over them and over those of a successor, which binds the same address, as many as it likes. None of
+ * this knows of a takeover.
  *
  * <p>A listener that is closed resets whoever waits in its queue and every handshake that is under way. {@link #retire}
  * does not: the kernel is told to give all that is new to the successor's sockets (classic BPF, no privilege needed), what
@@ -57,7 +57,8 @@ public final class ReuseportGroup implements AutoCloseable {
      *
      * @param closed how many of our sockets were closed
      * @param successors how many of the successor's stay
-     * @param waits how often was waited: once, and again whenever the group's members changed
+     * @param waits how often was waited: once, again whenever the group's members changed, and once more where one socket
+     *     of a successor's takes the place of several
      */
     public record Retired(int closed, int successors, int waits) {}
 
@@ -204,15 +205,17 @@ public final class ReuseportGroup implements AutoCloseable {
 
     /**
      * Begins to retire, for accept loops or selectors of one's own: from here on everything new goes to the successor's
-     * sockets. Then call {@link #step} until {@link ReuseportStep.Done}. Does not block.
+     * sockets. Then call {@link #step} until {@link ReuseportStep.Done}. Does not block, but for the moment (milliseconds at
+     * most, as a rule) that it takes to find out which socket is where: packets are sent over loopback that no application
+     * sees (on UDP, successors that joined while a predecessor of ours was there may read an empty datagram).
      *
      * @param successors how many sockets the successor has, at least
      * @param wait as for {@link #retire}; on UDP there is no handshake, so zero will do
      * @throws ZdtException {@link ErrorKind#PEER_GONE}: the kernel lists fewer sockets of others at the address (bound with
      *     SO_REUSEPORT, by the same user). {@code BUSY}: a predecessor of ours has not left yet. {@code SYSTEM}. Here and
      *     below nothing was changed, and all of ours serve on
-     * @throws ZdtStateException {@link ErrorKind#WRONG_STATE}: begun already, or we have more sockets than they;
-     *     {@code CLOSED}
+     * @throws ZdtStateException {@link ErrorKind#WRONG_STATE}: begun already, or which socket is where cannot be found out:
+     *     ours have filters, or loopback is down or closed to us; {@code CLOSED}
      * @throws ZdtArgumentException {@link ErrorKind#INVALID_ARGUMENT}: no successors
      */
     public void startRetiring(int successors, Duration wait) throws ZdtException {
@@ -221,14 +224,14 @@ public final class ReuseportGroup implements AutoCloseable {
 
     /**
      * What to do next. Looks at who is in the group first: whoever joined or left meanwhile, all is steered and waited for
-     * again. Does not block.
+     * again. Does not block, but for a look as in {@link #startRetiring} if somebody left.
      *
      * @return what is next
-     * @throws ZdtException {@link ErrorKind#PEER_GONE}: too few of a successor's sockets are left: those of ours that are
+     * @throws ZdtException {@link ErrorKind#PEER_GONE}: none of a successor's sockets is left: those of ours that are
      *     not closed yet serve on, and one can begin again. {@code SYSTEM} (no descriptor was left, for instance): call
      *     again
-     * @throws ZdtStateException {@link ErrorKind#WRONG_STATE}: not begun; or somebody holds a copy of a socket that was
-     *     closed: close it, then call again. {@code CLOSED}
+     * @throws ZdtStateException {@link ErrorKind#WRONG_STATE}: not begun; somebody holds a copy of a socket that was
+     *     closed: close it, then call again; or one cannot find out which socket is where: call again. {@code CLOSED}
      */
     public ReuseportStep step() throws ZdtException {
         letGo(leaving);
