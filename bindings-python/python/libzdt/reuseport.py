@@ -170,9 +170,9 @@ class Group:
     def start_retiring(self, successors: int, wait: float | None = None) -> None:
         """Begins to retire, for accept loops or pollers of your own: from here on everything new goes to the
         successor's sockets, `successors` at least. Then call `step` until `Done`. `wait` as for `retire`. Does not
-        block, but for the moment (milliseconds at most, as a rule) that it takes to find out which socket is where: packets are
-        sent over loopback that no application sees (on UDP, successors that joined while a predecessor of ours was
-        there may read an empty datagram).
+        block, but for the moment (milliseconds at most, as a rule) that it takes to find out which socket is where:
+        packets are sent over loopback that no application sees (on UDP, successors that joined while a predecessor of
+        ours was there may read an empty datagram).
 
         Raises:
             Nothing was changed, and all of ours serve on, after each. PeerGone: the kernel lists fewer sockets of
@@ -189,7 +189,8 @@ class Group:
         Raises:
             WrongState: not begun; somebody holds a copy of a socket that was closed: close it, then call again; or one
             cannot find out which socket is where: call again. PeerGone: none of a successor's sockets is left: those of
-            ours that are not closed yet serve on, and one can begin again. Closed. SystemFailed (no descriptor was left, for instance): call again.
+            ours that are not closed yet serve on, and one can begin again. Closed. SystemFailed (no descriptor was left,
+            for instance): call again.
         """
         if self._leaving is not None:
             self._sockets.pop(self._leaving).close()

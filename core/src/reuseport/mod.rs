@@ -10,9 +10,11 @@ mod kernel;
 mod members;
 mod order;
 mod probing;
+mod retiring;
 
-pub use group::{Group, Retired, Step, WAIT};
+pub use group::Group;
 pub use kernel::{Kernel, kernel};
+pub use retiring::{Retired, Step, WAIT};
 
 /// Binds and listens with SO_REUSEPORT, so that other sockets of the same user can do the same at the same address. The
 /// descriptor (close-on-exec, non-blocking) is the caller's. Does not block.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ListenerSpec;
 use crate::queue_length;
 use crate::reuseport::kernel;
 use crate::sys::probe::Probe;
