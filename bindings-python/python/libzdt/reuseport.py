@@ -72,7 +72,8 @@ class Retired:
     successors: int
     """How many of the successor's stay."""
     waits: int
-    """How often was waited: once, and again whenever the group's members changed."""
+    """How often was waited: once, again whenever the group's members changed, and once more where one socket of a
+    successor's takes the place of several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,9 @@ impl Group {
 
     /// Begins to retire, for callers with accept loops or pollers of their own: from here on everything new goes to the
     /// successor's sockets, `successors` at least. Then call [`step`](Group::step) until [`Step::Done`]. Does not block,
-    /// but for the moment (milliseconds at most, as a rule) that it takes to find out which socket is where: to each slot of the
-    /// group, up to the last of ours, a packet is sent over loopback, which our sockets turn away (SO_ATTACH_FILTER), so that
-    /// no application sees it. On UDP, successors that joined while a predecessor of ours was there may read an empty datagram.
+    /// but for the moment (milliseconds at most, as a rule) that it takes to find out which socket is where: packets are
+    /// sent over loopback that no application sees. On UDP, successors that joined while a predecessor of ours was there
+    /// may read an empty datagram.
     ///
     /// # Errors
     /// Nothing was changed, and we serve on, after each: `PeerGone`: the kernel lists fewer sockets of others at the address
