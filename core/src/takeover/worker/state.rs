@@ -246,6 +246,8 @@ impl State {
         if !self.is_through() {
             return;
         }
+        // At the other end it is seen that nothing more comes.
+        self.take_everything_back(out);
         let Some(draining) = &mut self.draining else { return };
         if !std::mem::replace(&mut draining.reported, true) {
             let number = draining.number;
