@@ -3,8 +3,10 @@
 use super::actions::{Millis, Tell};
 use super::event::Event;
 use super::explain::refuse_note;
+use super::flush::flush_link;
 use super::link::{Arrival, Flushed, Link};
-use super::state::{Outside, Queued, State, flush_link};
+use super::outside::Outside;
+use super::state::{Queued, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::sys::{process, unix};

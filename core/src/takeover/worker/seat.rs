@@ -3,7 +3,7 @@
 use super::super::config::Reads;
 use super::super::event::{Event, Peer};
 use super::super::link::{Arrival, Link};
-use super::super::state::Outside;
+use super::super::outside::Outside;
 use super::state::{ARBITER, ARBITER_DEATH, Draining, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
