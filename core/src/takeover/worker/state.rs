@@ -249,8 +249,13 @@ impl State {
     /// The deadline has come: what is on offer is taken back, nothing is offered any more.
     pub(super) fn expire(&mut self, out: &Outside) {
         if let Some(draining) = &mut self.draining {
+            let alone = draining.successor.is_none() && !draining.complete;
             (draining.expired, draining.complete) = (true, true);
             self.left += self.lanes.iter().map(|lane| lane.open() as u64).sum::<u64>();
+            if alone {
+                // It is the application that knows how many are left.
+                self.left = self.connections.max(1);
+            }
             self.take_everything_back(out);
             self.tell_room();
         }
