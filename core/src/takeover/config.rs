@@ -16,9 +16,11 @@ pub struct Config {
     pub ready: Duration,
     /// A successor commits once the first offers are settled, or after this.
     pub commit: Duration,
-    /// How long draining may take, from Drain to Done.
+    /// How long draining may take: from Drain until what is still on offer is taken back.
     pub drain: Duration,
-    /// How long a predecessor that has drained still watches its successor, to resume if it dies.
+    /// How long a predecessor still watches its successor once everything is settled, or the drain deadline has come: if
+    /// the successor dies meanwhile, `Resume` follows and the predecessor accepts again; else `Done`. A successor that
+    /// leaves for good, which is no death, ends it: `Relieved`, then `Done`. Zero: `Done` follows at once.
     pub probation: Duration,
     /// How long the queue of a listener may stay unserved until whoever else holds it accepts from it.
     pub hang: Duration,

@@ -18,7 +18,8 @@ pub enum Event {
     Drain {
         /// Who is ready to take the connections; `None` where nobody is.
         successor: Option<Peer>,
-        /// How long from now until what is left is taken back and `Done` follows.
+        /// How long from now until what is still on offer is taken back. `Done` follows: with a successor after
+        /// [`Config::probation`](crate::Config::probation), without one at once.
         deadline: Duration,
         /// Which connections the successor can read; empty: it did not say, offer everything.
         reads: Vec<Reads>,
@@ -41,7 +42,9 @@ pub enum Event {
         /// Our generation: the predecessor's plus one.
         generation: u64,
     },
-    /// (predecessor) The attempt is off, or the successor died: accept again, from every listener.
+    /// (predecessor) The attempt is off, or the successor died: accept again, from every listener. It may come before the
+    /// connections that it gives back: whatever was on offer follows as `Returned`, or as `Settled` where the successor had
+    /// adopted it.
     Resume {
         /// Why.
         cause: Error,
@@ -61,8 +64,11 @@ pub enum Event {
     },
     /// Libzdt has nothing left to do here: finish the connections that returned, if there are any, and exit.
     Done {
-        /// How many offers had to be taken back because the drain deadline came; they returned before this event. Without
-        /// a successor, where the deadline came before `migrated_all`: how many connections there are, as
+        /// How many offers were unanswered when the drain deadline came; `Returned` (or `Settled`, for one that was adopted
+        /// at that moment) has named each before this event. 0: none was. What was never offered is not counted, and each
+        /// worker's `Done` counts its own.
+        ///
+        /// Draining without a successor, where the deadline came before `migrated_all`: how many connections there are, as
         /// [`set_connections`](crate::Takeover::set_connections) was told, at least 1.
         left: u64,
     },

@@ -145,3 +145,24 @@ fn what_was_offered_to_a_liar_returns_and_another_lane_is_asked_for() {
     assert!(matches!(hear(&mut seat), Message::Report(Report::Stopped(1))));
     assert!(matches!(hear(&mut seat), Message::Report(Report::WantsLane)), "it has not said Migrated");
 }
+
+#[test]
+fn a_worker_alone_that_is_not_through_at_the_deadline_is_told_how_many_are_left() {
+    let left = [Some(7), None].map(|said| {
+        let place = TempDir::fresh();
+        let config = Config { drain: Duration::from_millis(50), ..Config::default() };
+        let arbiter = Takeover::open(place.path().join("zdt.sock"), config).unwrap();
+        let worker = Worker::join(arbiter.seat(0).unwrap(), Config::default()).unwrap();
+        said.into_iter().for_each(|count| worker.set_connections(count));
+        arbiter.ready().unwrap();
+        arbiter.drain().unwrap();
+        let look = Some(Duration::from_millis(1));
+        let both: [&dyn Fn() -> Option<Event>; 2] =
+            [&|| arbiter.next_event(look).unwrap(), &|| worker.next_event(look).unwrap()];
+        wait_for(&both, |who, event| match event {
+            Event::Done { left } if who == 1 => Some(left),
+            _ => None,
+        })
+    });
+    assert_eq!(left, [7, 1], "where nobody said how many, there is at least one");
+}
