@@ -34,6 +34,9 @@ pub enum Order {
     /// Nothing is left to do.
     #[n(8)]
     Done,
+    /// The queue of a listener is unserved: say something.
+    #[n(9)]
+    Hung,
 }
 
 /// Who a worker works for.
@@ -114,4 +117,7 @@ pub enum Report {
     /// It has connections to migrate, and no lane.
     #[n(3)]
     WantsLane,
+    /// It is there: the answer to Hung.
+    #[n(4)]
+    Awake,
 }

@@ -8,6 +8,7 @@ mod common;
 mod team;
 
 use common::{PATIENCE, Place, quick};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use team::{Hand, Team, all_are_served, until};
 use zdt::{Connection, ErrorKind, Event, ListenerSpec, NotMigrated, Takeover, Worker};
@@ -130,6 +131,36 @@ fn what_a_hung_worker_does_not_answer_is_taken_back_at_the_deadline() {
 }
 
 #[test]
+fn an_arbiter_is_no_sign_of_life_of_workers_that_hang() {
+    let place = Place::new("workers-unserved");
+    let mut config = quick();
+    (config.hang, config.probation) = (Duration::from_millis(50), PATIENCE);
+    let mut first = Team::open_with(&place.socket(), 2, None, config);
+    let listener = TcpListener::from(first.hands[0].worker.listener("echo").unwrap());
+    let mut second = Team::open(&place.socket(), 2, Some(&mut first));
+    let hung = std::mem::take(&mut second.hands);
+    let _waits = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    until("Accept", || {
+        first.turn();
+        second.turn();
+        first.saw("Accept")
+    });
+    let drains = |team: &Team| team.seen.iter().filter(|seen| *seen == "Drain").count();
+    let settled = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < settled {
+        first.turn();
+        second.turn();
+    }
+    assert_eq!(drains(&first), 1, "nobody over there accepts");
+    second.hands = hung;
+    until("Drain, once more", || {
+        first.turn();
+        second.turn();
+        drains(&first) == 2
+    });
+}
+
+#[test]
 fn a_lane_waits_for_a_worker_to_be_seated() {
     let place = Place::new("workers-reseat");
     let mut first = Team::open(&place.socket(), 1, None);
@@ -249,7 +280,7 @@ fn a_seat_is_taken_once_and_a_listener_too() {
     let place = Place::new("workers-seat");
     let arbiter = Takeover::open(place.socket(), quick()).unwrap();
     let spec = ListenerSpec::tcp("127.0.0.1:0");
-    let listener = std::net::TcpListener::from(arbiter.listener("echo", &spec).unwrap());
+    let listener = TcpListener::from(arbiter.listener("echo", &spec).unwrap());
     let seat = arbiter.seat(7).unwrap();
     let again = seat.try_clone().unwrap();
     let worker = Worker::join(seat, quick()).unwrap();
@@ -257,7 +288,7 @@ fn a_seat_is_taken_once_and_a_listener_too() {
     let mut config = quick();
     config.handshake = Duration::from_millis(50);
     assert_eq!(Worker::join(again, config).unwrap_err().kind(), ErrorKind::NoAnswer);
-    let inherited = std::net::TcpListener::from(worker.listener("echo").unwrap());
+    let inherited = TcpListener::from(worker.listener("echo").unwrap());
     assert_eq!(inherited.local_addr().unwrap(), listener.local_addr().unwrap());
     assert_eq!(worker.listener("echo").unwrap_err().kind(), ErrorKind::NameUsed);
     assert_eq!(worker.listener("other").unwrap_err().kind(), ErrorKind::InvalidArgument);

@@ -91,7 +91,7 @@ impl Hand {
 pub struct Team {
     pub arbiter: Takeover,
     pub hands: Vec<Hand>,
-    seen: Vec<String>,
+    pub seen: Vec<String>,
 }
 
 impl Team {
