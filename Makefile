@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults classic smoke papers bench-core reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults classic smoke papers bench-core resume reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -80,6 +80,11 @@ papers:
 bench-core:
 	@tools/setup.sh demo
 	@tools/bench-core.sh $(ARGS)
+
+# How long it takes until a predecessor in each language serves again when its successor is killed. KILLS=50 for each.
+resume:
+	@tools/setup.sh demo
+	@tools/resume.sh $(if $(KILLS),--kills $(KILLS)) $(ARGS)
 
 # So many executions of the fuzz targets; takes a nightly toolchain and cargo-fuzz. The tests run a fixed, small part.
 fuzz:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 PATIENCE = 30
 
@@ -49,7 +50,7 @@ def main() -> None:
                 echoes(in_flight)
                 with subprocess.Popen([*(words[split + 1 :] or command), *where]) as second:
                     try:
-                        served = until_it_ends(first, in_flight, address)
+                        served = until_it_ends(first, in_flight, address, Path(where[0]), second.pid)
                     finally:
                         second.kill()
             finally:
@@ -57,22 +58,32 @@ def main() -> None:
     print(f"{served} connections, none lost")
 
 
-def until_it_ends(first: subprocess.Popen[bytes], in_flight: socket.socket, address: tuple[str, int]) -> int:
-    """Connects all the time; lets the one in flight go when the first process has long been told."""
+def until_it_ends(
+    first: subprocess.Popen[bytes],
+    in_flight: socket.socket,
+    address: tuple[str, int],
+    pidfile: Path,
+    successor: int,
+) -> int:
+    """Connects all the time; lets the one in flight go when the first process has long been told, which is before the
+    other one writes its pid."""
     begin = time.monotonic()
-    served = 0
+    served = since_told = 0
     while first.poll() is None:
         if time.monotonic() - begin > PATIENCE:
             sys.exit("FAILED: the first process does not end")
         with connected(address) as client:
             echoes(client)
         served += 1
-        if served == 200:
+        since_told += int(pidfile.read_text()) == successor
+        if since_told == 200:
             echoes(in_flight)
             in_flight.close()
         time.sleep(0.002)
     if first.returncode != 0:
         sys.exit(f"FAILED: the first process ended with {first.returncode}")
+    if in_flight.fileno() >= 0:
+        sys.exit("FAILED: the first process ended before its connection did")
     with connected(address) as client:
         echoes(client)
     return served

@@ -70,6 +70,12 @@ impl Seats {
         self.taken.iter_mut().for_each(|worker| worker.tell(Order::Ready));
     }
 
+    /// The predecessor finds a queue unserved: whoever accepts here is asked. Whether that is anybody else's business.
+    pub(super) fn ask_who_is_awake(&mut self) -> bool {
+        self.taken.iter_mut().for_each(|worker| worker.tell(Order::Hung));
+        !self.taken.is_empty()
+    }
+
     pub(super) fn arbiter_has_stopped(&mut self) {
         self.arbiter_stopped = true;
     }
@@ -209,6 +215,11 @@ impl State {
                 if let Some(down) = self.down.as_mut().filter(|down| down.has_lanes) {
                     let lane = Lane { attempt: 0, seat: serial, offers: false };
                     down.link.queue(Message::Lane(lane), Vec::new());
+                }
+            }
+            Report::Awake => {
+                if let Some(up) = &mut self.engine.up {
+                    up.owe_answer();
                 }
             }
         }

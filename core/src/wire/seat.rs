@@ -34,6 +34,9 @@ pub enum Order {
     /// Nothing is left to do.
     #[n(8)]
     Done,
+    /// The queue of a listener is unserved: say something.
+    #[n(9)]
+    Hung,
 }
 
 /// Who a worker works for.
@@ -117,4 +120,7 @@ pub enum Report {
     /// A lane on which it adopted is over: everything that came is answered, and nothing more will come.
     #[n(4)]
     LaneOver,
+    /// It is there: the answer to Hung.
+    #[n(5)]
+    Awake,
 }

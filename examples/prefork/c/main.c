@@ -25,6 +25,8 @@ struct zdt_config config(void) {
     struct zdt_config config = ZDT_CONFIG_INIT;
     config.program = "prefork";
     config.probation_ms = options.probation_ms;
+    config.drain_ms = options.drain_ms;
+    config.hang_ms = options.hang_ms;
     return config;
 }
 
@@ -113,19 +115,24 @@ static void serve(void) {
 }
 
 static void usage(void) {
-    fprintf(stderr, "usage: prefork-c [--workers N] [--probation-ms N] [--slowly-ms N] PATH ADDRESS:PORT\n");
+    fprintf(stderr, "usage: prefork-c [--workers N] [--probation-ms N] [--drain-ms N] [--hang-ms N] [--slowly-ms N] PATH "
+                    "ADDRESS:PORT\n");
     exit(2);
 }
 
 static void read_options(int argc, char **argv) {
     static const struct option known[] = {{"workers", required_argument, NULL, 'w'},
                                           {"probation-ms", required_argument, NULL, 'p'},
+                                          {"drain-ms", required_argument, NULL, 'd'},
+                                          {"hang-ms", required_argument, NULL, 'h'},
                                           {"slowly-ms", required_argument, NULL, 's'},
                                           {0}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) >= 0;)
         switch (option) {
         case 'w': options.workers = atoi(optarg); break;
         case 'p': options.probation_ms = atol(optarg); break;
+        case 'd': options.drain_ms = atol(optarg); break;
+        case 'h': options.hang_ms = atol(optarg); break;
         case 's': options.slowly_ms = atol(optarg); break;
         default: usage();
         }

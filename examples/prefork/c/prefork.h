@@ -7,7 +7,7 @@
 struct options {
     const char *path, *address;
     int workers;
-    long probation_ms, slowly_ms;
+    long probation_ms, drain_ms, hang_ms, slowly_ms;
 };
 
 extern struct options options;

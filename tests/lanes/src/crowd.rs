@@ -28,6 +28,8 @@ pub struct Seen {
     pub lost: Vec<Lost>,
     /// Connections that were opened on the way, and got no answer.
     pub fresh_lost: Vec<String>,
+    /// Who answered last on each connection that is left.
+    pub served_by: Vec<u32>,
     pub lines: u64,
 }
 
@@ -67,6 +69,7 @@ impl Crowd {
             let seen = thread.join().map_err(|_| "a client panicked")?;
             all.lost.extend(seen.lost);
             all.fresh_lost.extend(seen.fresh_lost);
+            all.served_by.extend(seen.served_by);
             all.lines += seen.lines;
         }
         Ok(all)
@@ -87,12 +90,19 @@ fn talk(mut clients: Vec<Client>, address: &str, stop: &AtomicBool, rounds: &Ato
                 false
             }
         });
-        let fresh = Client::connect(address).and_then(|mut client| client.line());
-        seen.fresh_lost.extend(fresh.err().map(|error| error.to_string()));
+        seen.fresh_lost.extend(newcomer(address).err().map(|error| error.to_string()));
         rounds.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(2));
     }
+    seen.served_by = clients.iter().map(|client| client.last).collect();
     seen
+}
+
+/// Connects, and is answered once: by whom.
+pub fn newcomer(address: &str) -> Result<u32, Trouble> {
+    let mut client = Client::connect(address)?;
+    client.line()?;
+    Ok(client.last)
 }
 
 struct Client {

@@ -25,11 +25,15 @@ pub struct Server {
 
 impl Server {
     /// Starts it in a process group of its own, and waits until it has its listener.
-    pub fn start(program: &Program, workers: u32, slowly: u32, place: &Path) -> Result<Server, Trouble> {
+    pub fn start(
+        program: &Program,
+        workers: u32,
+        switches: &[&str],
+        place: &Path,
+    ) -> Result<Server, Trouble> {
         let mut log = File::options().create(true).append(true).open(place.join("log"))?;
         let mut command = Command::new(&program.path);
-        command.arg(format!("--workers={workers}")).arg(format!("--slowly-ms={slowly}"));
-        command.arg("--probation-ms=500");
+        command.arg(format!("--workers={workers}")).arg("--probation-ms=500").args(switches);
         command.arg(place.join("zdt.sock")).arg("127.0.0.1:0").process_group(0);
         writeln!(log, "$ {command:?}")?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.try_clone()?);
@@ -93,6 +97,17 @@ impl Server {
         }
     }
 
+    /// Stops these of its processes, and waits until they are.
+    pub fn stop(&self, pids: &[u32]) -> Result<(), Trouble> {
+        signal(pids, Signal::SIGSTOP)?;
+        until(&format!("{pids:?} to stop"), || pids.iter().all(|pid| self.state(*pid) == Some('T')))
+    }
+
+    /// They go on.
+    pub fn wake(pids: &[u32]) -> Result<(), Trouble> {
+        signal(pids, Signal::SIGCONT)
+    }
+
     /// Ends the arbiter on the spot.
     pub fn kill_arbiter(&mut self) -> Result<(), Trouble> {
         self.arbiter.kill()?;
@@ -102,7 +117,7 @@ impl Server {
 
     /// Asks it to drain and end.
     pub fn ask_to_end(&self) -> Result<(), Trouble> {
-        Ok(kill(Pid::from_raw(self.pid() as i32), Signal::SIGTERM)?)
+        signal(&[self.pid()], Signal::SIGTERM)
     }
 
     /// Waits for it to end by itself, with 0, and all its workers with it.
@@ -127,11 +142,22 @@ impl Server {
 
     /// Whether a process of our group has this pid, and is no zombie.
     fn lives(&self, pid: u32) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        matches!(fields[..], [state, _, group, ..] if state != "Z" && group == self.pid().to_string())
+        self.state(pid).is_some_and(|state| state != 'Z')
     }
+
+    /// The state of the process of our group that has this pid (proc_pid_stat).
+    fn state(&self, pid: u32) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        match fields[..] {
+            [state, _, group, ..] if group == self.pid().to_string() => state.chars().next(),
+            _ => None,
+        }
+    }
+}
+
+fn signal(pids: &[u32], signal: Signal) -> Result<(), Trouble> {
+    pids.iter().try_for_each(|pid| Ok(kill(Pid::from_raw(*pid as i32), signal)?))
 }
 
 impl Drop for Server {

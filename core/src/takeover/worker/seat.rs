@@ -100,6 +100,7 @@ impl State {
                 self.expire(out);
                 self.done();
             }
+            Order::Hung => self.report(Report::Awake),
         }
     }
 

@@ -159,6 +159,7 @@ fn order() -> impl Strategy<Value = Order> {
         note().prop_map(Order::Aborted),
         Just(Order::Relieved),
         Just(Order::Done),
+        Just(Order::Hung),
     ]
 }
 
@@ -169,6 +170,7 @@ fn report() -> impl Strategy<Value = Report> {
         any::<u32>().prop_map(Report::Migrated),
         Just(Report::WantsLane),
         Just(Report::LaneOver),
+        Just(Report::Awake),
     ]
 }
 

@@ -75,6 +75,7 @@ impl Workers<'_> {
             let child = Command::new(std::env::current_exe()?)
                 .arg("--worker")
                 .arg(format!("--slowly-ms={}", self.options.slowly_ms))
+                .args(self.options.drain_ms.map(|drain| format!("--drain-ms={drain}")))
                 .arg(&self.options.path)
                 .arg(&self.options.address)
                 .stdin(Stdio::from(seat)) // and is closed here

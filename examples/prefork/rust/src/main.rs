@@ -24,6 +24,12 @@ pub struct Options {
     /// How long the arbiter watches a successor, in milliseconds.
     #[arg(long, default_value_t = 2_000)]
     probation_ms: u64,
+    /// How long draining may take, in milliseconds.
+    #[arg(long)]
+    drain_ms: Option<u64>,
+    /// How long the listener's queue may stay unserved, in milliseconds.
+    #[arg(long)]
+    hang_ms: Option<u64>,
     /// A worker waits so long before it adopts a connection, in milliseconds: for tests.
     #[arg(long, default_value_t = 0)]
     slowly_ms: u64,
@@ -38,6 +44,8 @@ impl Options {
         let mut config = zdt::Config::default();
         config.program = "prefork".into();
         config.probation = Duration::from_millis(self.probation_ms);
+        config.drain = self.drain_ms.map_or(config.drain, Duration::from_millis);
+        config.hang = self.hang_ms.map_or(config.hang, Duration::from_millis);
         config
     }
 }

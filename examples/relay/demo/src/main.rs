@@ -54,6 +54,10 @@ struct Options {
     /// With --endurance: nobody else is in this network namespace, so not one socket may be left
     #[arg(long, requires = "endurance")]
     alone: bool,
+    /// With --endurance: no client waits for more than 10 seconds, and no successor leaves a queue unserved for 5; for a
+    /// machine that has nothing else to do
+    #[arg(long, requires = "endurance")]
+    strict: bool,
     /// Where the report goes; as a page to look at it is beside this, with the ending .html
     #[arg(long, default_value = "build/demo/report.json")]
     report: PathBuf,

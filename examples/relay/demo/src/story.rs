@@ -118,7 +118,7 @@ impl<'a> Story<'a> {
         command.arg(format!("--connections={connections}"));
         command.arg(format!("--rate={rate}"));
         command.arg(format!("--new-per-second={new_per_second}"));
-        if self.options.endurance {
+        if self.options.endurance && !self.options.strict {
             // Three generations that start at once on a slow machine keep a fourth one waiting.
             command.arg("--timeout-ms=30000");
         }

@@ -100,6 +100,8 @@ pub struct Endured {
     pub new_connections: u64,
     /// Requests whose replies were right.
     pub requests: u64,
+    /// The longest that one of them took.
+    pub longest_ms: f64,
     /// The languages, one by one.
     pub compared: Vec<Compared>,
     /// The machine before anything was started.
@@ -119,6 +121,7 @@ impl Endured {
         self.live_connections = count("live_connections");
         self.new_connections = count("new_connections");
         self.requests = count("requests");
+        self.longest_ms = line["latency"]["max_ms"].as_f64().unwrap_or_default();
         let kinds = ["failed", "reset", "timeout", "out_of_order"].map(|kind| (kind, count(kind)));
         let failed: u64 = kinds.iter().map(|(_, count)| count).sum();
         if failed > 0 {
@@ -177,12 +180,14 @@ impl Endured {
         }
         let _ = write!(
             text,
-            "{} takeovers in {:.0} s, {} failed, {} with a successor that hung; {} requests on {} live and {} new connections\nreport: {}",
+            "{} takeovers in {:.0} s, {} failed, {} with a successor that hung; {} requests, the longest {:.0} ms, on {} live and \
+             {} new connections\nreport: {}",
             grouped(self.takeovers),
             self.seconds,
             self.failed,
             self.shared,
             grouped(self.requests),
+            self.longest_ms,
             grouped(self.live_connections),
             grouped(self.new_connections),
             path.display()
@@ -308,9 +313,11 @@ mod tests {
     fn what_clients_saw_is_counted() {
         let mut report = good();
         let line = serde_json::json!({"failed": 2, "reset": 1, "timeout": 0, "out_of_order": 0,
-            "failures": ["live-3: Reset"], "live_connections": 20, "final_generations": {"25": 20}});
+            "failures": ["live-3: Reset"], "live_connections": 20, "final_generations": {"25": 20},
+            "latency": {"max_ms": 12.5}});
         report.verified(&line, 25).unwrap();
         let report = judged(report);
+        assert_eq!(report.longest_ms, 12.5);
         assert_eq!((report.failed, report.complaints.len()), (3, 1));
         let mut elsewhere = good();
         let line = serde_json::json!({"live_connections": 20, "final_generations": {"24": 1, "25": 19}});

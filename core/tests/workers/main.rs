@@ -3,177 +3,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod team;
 
-use common::{PATIENCE, Place, goes, pair, quick};
-use std::collections::HashMap;
-use std::net::TcpStream;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
-use std::thread;
+use common::{PATIENCE, Place, quick};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
-use zdt::{Config, Connection, ErrorKind, Event, ListenerSpec, NotMigrated, Takeover, Worker};
-
-/// A worker with connections, which does what it is told.
-struct Hand {
-    worker: Worker,
-    connections: HashMap<u64, TcpStream>,
-    next: u64,
-    /// Connections that are still to be migrated.
-    pending: Vec<u64>,
-    accepting: bool,
-    /// Offers are kept unanswered.
-    hesitates: bool,
-    kept: Vec<zdt::Offer>,
-    seen: Vec<String>,
-}
-
-impl Hand {
-    fn new(seat: OwnedFd) -> Hand {
-        let worker = Worker::join(seat, quick()).unwrap();
-        let (connections, pending, kept, seen) = Default::default();
-        Hand { worker, connections, next: 0, pending, accepting: false, hesitates: false, kept, seen }
-    }
-
-    fn serves(&mut self, socket: TcpStream) {
-        self.connections.insert(self.next, socket);
-        self.next += 1;
-    }
-
-    fn saw(&self, event: &str) -> bool {
-        self.seen.iter().any(|seen| seen == event)
-    }
-
-    /// Takes what there is, without waiting.
-    fn turn(&mut self) {
-        while let Some(event) = self.worker.next_event(Some(Duration::ZERO)).unwrap() {
-            let name = format!("{event:?}");
-            self.seen.push(name.split(['(', ' ']).next().unwrap().into());
-            match event {
-                Event::Ready | Event::Resume { .. } => (self.accepting, self.pending) = (true, Vec::new()),
-                Event::Drain { successor, .. } => {
-                    self.accepting = false;
-                    self.pending = successor.iter().flat_map(|_| self.connections.keys().copied()).collect();
-                    self.migrate();
-                }
-                Event::Room => self.migrate(),
-                Event::Settled(id) => drop(self.connections.remove(&id).expect("settled once")),
-                Event::Returned(frozen, _) => {
-                    assert!(self.connections.contains_key(&frozen.id));
-                    if self.accepting {
-                        continue;
-                    }
-                    self.pending.push(frozen.id);
-                    self.migrate();
-                }
-                Event::Offer(offer) if self.hesitates => self.kept.push(offer),
-                Event::Offer(offer) => {
-                    let adopted = offer.adopt().unwrap();
-                    adopted.into_iter().for_each(|connection| self.serves(connection.socket.into()));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn migrate(&mut self) {
-        while let Some(id) = self.pending.pop() {
-            let frozen = Connection::new(id, self.connections[&id].as_raw_fd(), "echo");
-            match self.worker.migrate(frozen) {
-                Ok(()) => {}
-                Err(NotMigrated::Full(_)) => return self.pending.push(id),
-                // The service resumes: the event is on its way.
-                Err(NotMigrated::Failed(_, error)) => {
-                    assert_eq!(error.kind(), ErrorKind::WrongState, "{error}")
-                }
-            }
-        }
-        let _ = self.worker.migrated_all();
-    }
-}
-
-/// An arbiter with its workers.
-struct Team {
-    arbiter: Takeover,
-    hands: Vec<Hand>,
-    seen: Vec<String>,
-}
-
-impl Team {
-    /// Opens, and is ready with so many workers. `predecessor` gets its turn meanwhile.
-    fn open(path: &Path, workers: u32, predecessor: Option<&mut Team>) -> Team {
-        Team::open_with(path, workers, predecessor, quick())
-    }
-
-    fn open_with(path: &Path, workers: u32, predecessor: Option<&mut Team>, config: Config) -> Team {
-        let path = path.to_path_buf();
-        let opening = thread::spawn(move || Takeover::open(path, config).unwrap());
-        if let Some(predecessor) = predecessor {
-            until("the handshake", || {
-                predecessor.turn();
-                opening.is_finished()
-            });
-        }
-        let arbiter = opening.join().unwrap();
-        drop(arbiter.listener("echo", &ListenerSpec::tcp("127.0.0.1:0")).unwrap());
-        let hands = (0..workers).map(|number| Hand::new(arbiter.seat(number).unwrap())).collect();
-        arbiter.ready().unwrap();
-        Team { arbiter, hands, seen: Vec::new() }
-    }
-
-    /// Spreads new connections over the workers; the clients' ends.
-    fn connect(&mut self, count: usize) -> Vec<TcpStream> {
-        let workers = self.hands.len();
-        (0..count)
-            .map(|number| {
-                let (client, server) = pair();
-                self.hands[number % workers].serves(server);
-                client
-            })
-            .collect()
-    }
-
-    fn turn(&mut self) {
-        while let Some(event) = self.arbiter.next_event(Some(Duration::ZERO)).unwrap() {
-            let name = format!("{event:?}");
-            self.seen.push(name.split(['(', ' ']).next().unwrap().into());
-            if matches!(event, Event::Drain { .. }) {
-                self.arbiter.migrated_all().unwrap();
-            }
-        }
-        self.hands.iter_mut().for_each(Hand::turn);
-    }
-
-    fn saw(&self, event: &str) -> bool {
-        self.seen.iter().any(|seen| seen == event)
-    }
-
-    fn served(&self) -> usize {
-        self.hands.iter().map(|hand| hand.connections.len()).sum()
-    }
-}
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < end, "{what} did not come");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Every client is served by exactly one of these workers.
-fn all_are_served(clients: &[TcpStream], teams: &[&Team]) {
-    let servers = teams.iter().flat_map(|team| &team.hands).flat_map(|hand| hand.connections.values());
-    let ends = |server: &TcpStream| (server.peer_addr().unwrap(), server.local_addr().unwrap());
-    let servers: HashMap<_, _> = servers.map(|server| (ends(server), server)).collect();
-    for client in clients {
-        let server = servers.get(&(client.local_addr().unwrap(), client.peer_addr().unwrap()));
-        let server = server.expect("nobody serves it");
-        server.set_read_timeout(Some(PATIENCE)).unwrap();
-        goes(client, *server, "to the server");
-        goes(*server, client, "to the client");
-    }
-}
+use team::{Hand, Team, all_are_served, until};
+use zdt::{Connection, ErrorKind, Event, ListenerSpec, NotMigrated, Takeover, Worker};
 
 fn a_whole_takeover(from: u32, to: u32) {
     let place = Place::new("workers");
@@ -243,15 +81,6 @@ fn the_deed_stays_until_the_last_worker_has_stopped_accepting() {
     all_are_served(&clients, &[&second]);
 }
 
-impl Team {
-    /// Everybody but one worker has its turn.
-    fn turn_without(&mut self, one: usize) {
-        let hand = self.hands.remove(one);
-        self.turn();
-        self.hands.insert(one, hand);
-    }
-}
-
 #[test]
 fn what_a_worker_leaves_unanswered_returns_and_another_takes_it() {
     let place = Place::new("workers-leave");
@@ -299,6 +128,36 @@ fn what_a_hung_worker_does_not_answer_is_taken_back_at_the_deadline() {
     }
     assert_eq!(first.served() + second.served(), 40);
     all_are_served(&clients, &[&first, &second]);
+}
+
+#[test]
+fn an_arbiter_is_no_sign_of_life_of_workers_that_hang() {
+    let place = Place::new("workers-unserved");
+    let mut config = quick();
+    (config.hang, config.probation) = (Duration::from_millis(50), PATIENCE);
+    let mut first = Team::open_with(&place.socket(), 2, None, config);
+    let listener = TcpListener::from(first.hands[0].worker.listener("echo").unwrap());
+    let mut second = Team::open(&place.socket(), 2, Some(&mut first));
+    let hung = std::mem::take(&mut second.hands);
+    let _waits = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    until("Accept", || {
+        first.turn();
+        second.turn();
+        first.saw("Accept")
+    });
+    let drains = |team: &Team| team.seen.iter().filter(|seen| *seen == "Drain").count();
+    let settled = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < settled {
+        first.turn();
+        second.turn();
+    }
+    assert_eq!(drains(&first), 1, "nobody over there accepts");
+    second.hands = hung;
+    until("Drain, once more", || {
+        first.turn();
+        second.turn();
+        drains(&first) == 2
+    });
 }
 
 #[test]
@@ -421,7 +280,7 @@ fn a_seat_is_taken_once_and_a_listener_too() {
     let place = Place::new("workers-seat");
     let arbiter = Takeover::open(place.socket(), quick()).unwrap();
     let spec = ListenerSpec::tcp("127.0.0.1:0");
-    let listener = std::net::TcpListener::from(arbiter.listener("echo", &spec).unwrap());
+    let listener = TcpListener::from(arbiter.listener("echo", &spec).unwrap());
     let seat = arbiter.seat(7).unwrap();
     let again = seat.try_clone().unwrap();
     let worker = Worker::join(seat, quick()).unwrap();
@@ -429,7 +288,7 @@ fn a_seat_is_taken_once_and_a_listener_too() {
     let mut config = quick();
     config.handshake = Duration::from_millis(50);
     assert_eq!(Worker::join(again, config).unwrap_err().kind(), ErrorKind::NoAnswer);
-    let inherited = std::net::TcpListener::from(worker.listener("echo").unwrap());
+    let inherited = TcpListener::from(worker.listener("echo").unwrap());
     assert_eq!(inherited.local_addr().unwrap(), listener.local_addr().unwrap());
     assert_eq!(worker.listener("echo").unwrap_err().kind(), ErrorKind::NameUsed);
     assert_eq!(worker.listener("other").unwrap_err().kind(), ErrorKind::InvalidArgument);
