@@ -73,8 +73,8 @@ public sealed interface Event
     record Committed(long generation) implements Event {}
 
     /**
-     * (predecessor) The attempt is off, or the successor died: accept again. Everything that is not settled has returned
-     * before; the next successor brings the next {@link Drain}.
+     * (predecessor) The attempt is off, or the successor died: accept again, from every listener. What was not settled
+     * returns, before this or after it; the next successor brings the next {@link Drain}.
      *
      * @param cause why
      */
@@ -101,7 +101,9 @@ public sealed interface Event
     /**
      * Libzdt has nothing left to do here: finish the connections that are left, if there are any, and exit.
      *
-     * @param left how many offers had to be taken back because the drain deadline came; they returned before this event
+     * @param left how many offers had to be taken back because the drain deadline came; they returned before this event.
+     *     Without a successor, where the deadline came before {@link Takeover#migratedAll}: how many connections there are,
+     *     as {@link Takeover#setConnections} was told, at least 1
      */
     record Done(long left) implements Event {}
 }

@@ -9,6 +9,13 @@ record Fault(ErrorKind kind, String what, String state, int errno, int pid) impl
         return new Fault(kind, what, state, 0, 0);
     }
 
+    static Fault of(ZdtFailure failure) {
+        if (failure instanceof ZdtException e) {
+            return e.fault;
+        }
+        return failure instanceof ZdtStateException e ? e.fault : ((ZdtArgumentException) failure).fault;
+    }
+
     /** The same form as in every language. */
     String message() {
         String said = kind.word() + " (" + kind.number() + "): " + what;

@@ -10,17 +10,27 @@ import java.util.OptionalInt;
  */
 public sealed interface ZdtFailure permits ZdtException, ZdtArgumentException, ZdtStateException {
     /** {@return what kind of error this is} */
-    ErrorKind kind();
+    default ErrorKind kind() {
+        return Fault.of(this).kind();
+    }
 
     /** {@return what was wrong} */
-    String what();
+    default String what() {
+        return Fault.of(this).what();
+    }
 
     /** {@return what state one is in now and what to do; may be empty} */
-    String state();
+    default String state() {
+        return Fault.of(this).state();
+    }
 
     /** {@return the errno of the failed system call, if there was one} */
-    OptionalInt errno();
+    default OptionalInt errno() {
+        return Fault.of(this).someErrno();
+    }
 
     /** {@return the process the error speaks of (who is busy, who is not trusted), if there is one} */
-    OptionalInt pid();
+    default OptionalInt pid() {
+        return Fault.of(this).somePid();
+    }
 }

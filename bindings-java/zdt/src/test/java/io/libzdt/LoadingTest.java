@@ -3,7 +3,6 @@ package io.libzdt;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.libzdt.loading.Program;
 import java.io.IOException;
@@ -135,7 +134,12 @@ class LoadingTest {
             "mount -t tmpfs -o noexec tmpfs \"$0\" && exec \"$@\"",
             noexec.toString()
         };
-        assumeTrue(runs(in(mounted, "true")).code == 0, "no mounts of our own here");
+        Ran mount = runs(in(mounted, "true"));
+        assertEquals(
+                0,
+                mount.code,
+                () -> "the test mounts a file system of its own, and may not here: run it as root, or"
+                        + " allow user namespaces (sysctl user.max_user_namespaces): " + mount.output);
         Ran ran = runs(in(mounted, java("-Dzdt.native.workdir=" + noexec)));
         assertTrue(ran.code != 0, ran.output);
         assertTrue(ran.output.contains("is its file system mounted noexec?"), ran.output);

@@ -98,10 +98,14 @@ final class Adoption {
         }
     }
 
+    /** An exception of the application's that cannot say what it is is none the less a refusal. */
     void refuse(Throwable e) {
-        LOG.log(System.Logger.Level.DEBUG, () -> "refused: " + offer, e);
-        offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());
-        discard();
+        try (offer) {
+            LOG.log(System.Logger.Level.DEBUG, () -> "refused: " + offer, e);
+            offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());
+        } finally {
+            discard();
+        }
     }
 
     /** Away with the channel, and not a word to the client, who is being served. */

@@ -12,6 +12,7 @@ import java.util.concurrent.atomic.AtomicInteger;
  * that are served already have their turn in between.
  */
 final class Arrivals {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final long A_MOMENT = TimeUnit.MILLISECONDS.toNanos(1);
 
     private final EventLoop loop;
@@ -44,11 +45,20 @@ final class Arrivals {
         long began = System.nanoTime();
         int left;
         do {
-            waiting.remove().run();
+            run(waiting.remove());
             left = count.decrementAndGet();
         } while (left > 0 && System.nanoTime() - began < A_MOMENT);
         if (left > 0) {
             begin();
+        }
+    }
+
+    /** Whatever becomes of one, the others have their turn. */
+    private static void run(Adoption adoption) {
+        try {
+            adoption.run();
+        } catch (Throwable e) {
+            LOG.log(System.Logger.Level.WARNING, "a connection was refused, and it could not be said why", e);
         }
     }
 }

@@ -8,6 +8,7 @@ import io.libzdt.Event;
 import io.libzdt.Offer;
 import io.libzdt.Takeover;
 import io.netty.channel.ChannelDuplexHandler;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import io.netty.handler.codec.LineBasedFrameDecoder;
 import io.netty.handler.codec.json.JsonObjectDecoder;
@@ -22,6 +23,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -61,6 +63,44 @@ interface LeavingBehaviours extends Stage {
                     client.hears("resumed").say("d\n").hears(next.takeover.generation() + " 3 d");
                     server.awaitDone();
                 }
+            }
+        }
+    }
+
+    /** More of them than there are event loops. */
+    @Test
+    default void a_refusal_that_fails_holds_up_no_other_offer() throws Exception {
+        final class Speechless extends ChannelInboundHandlerAdapter implements Migratable {
+            @Override
+            public byte[] exportState() {
+                return null;
+            }
+
+            @Override
+            public void importState(int version, byte[] state) {
+                throw new IllegalStateException() {
+                    @Override
+                    public String getMessage() {
+                        throw new UnsupportedOperationException("there are no words for it");
+                    }
+                };
+            }
+        }
+        List<Client> clients = new ArrayList<>();
+        try (Server first = start()) {
+            for (int number = 0; number < 6; number++) {
+                clients.add(new Client(first.port()).say("a\n").hears("1 1 a"));
+            }
+            try (Server second = server().with(pipeline -> pipeline.replace(Lines.class, null, new Speechless()))
+                    .listen(Server.ANY_PORT)
+                    .ready()) {
+                Stage.until(
+                        "all of them to return",
+                        () -> first.handlers.stream().allMatch(lines -> lines.told.contains("Returned")));
+                for (Client client : clients) {
+                    client.say("b\n").hears("1 2 b").close();
+                }
+                first.awaitDone();
             }
         }
     }

@@ -26,6 +26,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import sun.misc.Signal;
 
 /** The relay on Netty: a small server whose connections move to its successor, with everything half-way through. */
@@ -39,6 +40,9 @@ public final class Relay {
             "probation-ms",
             "drain-ms",
             "commit-ms",
+            "handshake-ms",
+            "ready-ms",
+            "hang-ms",
             "adopt-delay-ms",
             "stop-after-adopting",
             "die-after-adopting",
@@ -81,15 +85,18 @@ public final class Relay {
         String runtime = "java " + System.getProperty("java.version") + " netty " + nettyVersion();
         Config.Builder config =
                 Config.builder().program("relay").runtime(runtime).reads(Session.PROTOCOL, Session.STATE_VERSION);
-        if (options.containsKey("probation-ms")) {
-            config.probation(millis(options, "probation-ms"));
-        }
-        if (options.containsKey("drain-ms")) {
-            config.drain(millis(options, "drain-ms"));
-        }
-        if (options.containsKey("commit-ms")) {
-            config.commit(millis(options, "commit-ms"));
-        }
+        Map<String, Consumer<Duration>> durations = Map.of(
+                "probation-ms", config::probation,
+                "drain-ms", config::drain,
+                "commit-ms", config::commit,
+                "handshake-ms", config::handshake,
+                "ready-ms", config::ready,
+                "hang-ms", config::hang);
+        durations.forEach((name, duration) -> {
+            if (options.containsKey(name)) {
+                duration.accept(Duration.ofMillis(Long.parseLong(options.get(name))));
+            }
+        });
         long pid = ProcessHandle.current().pid();
         Takeover takeover = Takeover.open(Path.of(options.get("takeover")), config.build());
         tell(
@@ -137,10 +144,6 @@ public final class Relay {
         } catch (IOException e) {
             System.err.println("relay-java: SIGTERM: " + e);
         }
-    }
-
-    private static Duration millis(Map<String, String> options, String name) {
-        return Duration.ofMillis(Long.parseLong(options.get(name)));
     }
 
     private static String nettyVersion() {
