@@ -48,6 +48,11 @@ pub(crate) fn call(err: *mut *mut zdt_error, body: impl FnOnce() -> Result<c_int
     number
 }
 
+/// For results that have no room for an error number.
+pub(crate) fn quietly<T>(otherwise: T, body: impl FnOnce() -> Result<T>) -> T {
+    catch_unwind(AssertUnwindSafe(body)).ok().and_then(Result::ok).unwrap_or(otherwise)
+}
+
 /// Minus the number, and the error itself where somebody wants it.
 fn report(err: *mut *mut zdt_error, error: Error) -> (c_int, *mut zdt_error) {
     let number = -error.kind().number();

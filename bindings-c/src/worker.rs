@@ -1,12 +1,13 @@
 //! A worker of a pre-fork server: its seat, and the connections that move from worker to worker.
 
+use crate::config::{core_config, zdt_config};
 use crate::connection::{self, zdt_connection};
-use crate::edge::{call, given, invalid, place, text};
+use crate::edge::{call, given, invalid, place, quietly, text};
 use crate::error::zdt_error;
 use crate::event::{self, Last, zdt_event};
 use crate::offer::{self, zdt_offer};
+use crate::progress::zdt_progress;
 use crate::sized::Place;
-use crate::takeover::{core_config, quietly, zdt_config, zdt_progress};
 use std::ffi::{c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
