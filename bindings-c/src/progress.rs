@@ -4,7 +4,8 @@ use crate::sized::SizeFirst;
 use std::mem::size_of;
 use zdt_core::Progress;
 
-/// What a takeover has done so far, seen from one process. All counters start at 0 with the link.
+/// What a takeover has done so far, seen from one process. All counters start at 0 with each link: they are those of the
+/// one to our predecessor until a successor comes.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct zdt_progress {
