@@ -101,11 +101,10 @@ pub unsafe extern "C" fn zdt_migrate(
     connection: *const zdt_connection,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        let handle = unsafe { handle(t)? };
-        // SAFETY: as above.
-        unsafe { migrate(connection, |frozen| handle.takeover.migrate(frozen)) }
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe {
+        let takeover = &handle(t)?.takeover;
+        migrate(connection, |frozen| takeover.migrate(frozen))
     })
 }
 

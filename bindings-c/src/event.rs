@@ -138,11 +138,10 @@ pub unsafe extern "C" fn zdt_next_event(
     event: *mut zdt_event,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        let handle = unsafe { handle(t)? };
-        // SAFETY: as above.
-        unsafe { next(event, timeout_ms, &handle.last, |timeout| handle.takeover.next_event(timeout)) }
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe {
+        let zdt_takeover { takeover, last, .. } = handle(t)?;
+        next(event, timeout_ms, last, |timeout| takeover.next_event(timeout))
     })
 }
 

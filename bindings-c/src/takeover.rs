@@ -1,7 +1,7 @@
 //! The handle: open to close.
 
 use crate::config::{core_config, zdt_config};
-use crate::edge::{call, given, place, quietly, text};
+use crate::edge::{call, free, given, place, quietly, text};
 use crate::error::zdt_error;
 use crate::event::{Last, PeerView, zdt_peer};
 use crate::fds::{spec, zdt_listener_options};
@@ -10,7 +10,6 @@ use crate::sized::Place;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Mutex;
 use zdt_core::{Result, Takeover};
@@ -77,11 +76,8 @@ pub unsafe extern "C" fn zdt_close(t: *mut zdt_takeover) -> c_int {
 /// that were kept are answered before. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_free(t: *mut zdt_takeover) {
-    if !t.is_null() {
-        // A panic while leaving is lost: there is nobody to tell.
-        // SAFETY: it came out of a Box in zdt_open, and is freed once (zdt.h).
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(t) })));
-    }
+    // SAFETY: NULL, or it came out of a Box in zdt_open and is freed once (zdt.h).
+    unsafe { free(t) }
 }
 
 /// Our generation: 1 for the first process, one more with each takeover. 0 for NULL. Blocks: never.
