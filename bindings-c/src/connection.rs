@@ -120,11 +120,13 @@ pub(crate) unsafe fn migrate(
     let mut whole = MaybeUninit::uninit();
     // SAFETY: the same promise.
     let frozen = unsafe { frozen(take(connection, &mut whole)?)? };
-    match migrate(frozen) {
-        Ok(()) => Ok(0),
-        Err(NotMigrated::Full(_)) => Ok(ZDT_FULL),
-        Err(NotMigrated::Failed(_, error)) => Err(error),
-    }
+    let (mut copy, outcome) = match migrate(frozen) {
+        Ok(()) => return Ok(0),
+        Err(NotMigrated::Full(copy)) => (copy, Ok(ZDT_FULL)),
+        Err(NotMigrated::Failed(copy, error)) => (copy, Err(error)),
+    };
+    copy.wipe(); // the caller has its own
+    outcome
 }
 
 /// Wipes and frees the bytes of an adopted connection; its pointers are NULL and its lengths 0 afterwards.

@@ -206,7 +206,7 @@ pub(crate) struct Last {
 }
 
 impl Last {
-    fn describe(&mut self, event: Event) -> Result<zdt_event> {
+    pub(crate) fn describe(&mut self, event: Event) -> Result<zdt_event> {
         let of = |kind: i32| zdt_event { kind, ..NOTHING };
         Ok(match event {
             Event::Offer(offer) => {
@@ -229,7 +229,8 @@ impl Last {
                 }
             }
             Event::Settled(id) => zdt_event { id, ..of(ZDT_SETTLED) },
-            Event::Returned(frozen, why) => {
+            Event::Returned(mut frozen, why) => {
+                frozen.wipe(); // a copy: the caller thaws its own
                 let reason = match why {
                     Returned::Refused => ZDT_REFUSED,
                     Returned::TakenBack => ZDT_TAKEN_BACK,

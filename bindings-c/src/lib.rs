@@ -16,4 +16,6 @@ pub mod progress;
 pub mod reuseport;
 mod sized;
 pub mod takeover;
+#[cfg(test)]
+mod wiping;
 pub mod worker;
