@@ -1,6 +1,6 @@
 /*
- * libzdt: a server restarts and nobody notices. The old process hands its listening sockets and its live connections
- * to the new one. This is the C face; docs/guide says how to use it, docs/protocol.md what happens below.
+ * libzdt: a server restarts and nobody notices. The listening sockets and the live connections of a predecessor move to
+ * its successor. This is the C face; docs/guide says how to use it, docs/protocol.md what happens below.
  *
  * Generated from bindings-c/src; do not edit.
  *
@@ -55,8 +55,8 @@ template <typename T> static inline T zdt_sized(void) {
 // (successor) A connection is offered: build the objects for it, then zdt_adopt(&event.offer); or zdt_refuse.
 #define ZDT_OFFER 1
 
-// Stop accepting, but from event.retired. With a successor: freeze and zdt_migrate what there is, then zdt_migrated_all. Without one (a signal,
-// or zdt_drain): finish what is in flight.
+// Stop accepting, but from event.retired. With a successor: freeze and zdt_migrate what there is, then
+// zdt_migrated_all. Without one (a signal, or zdt_drain): finish what is in flight, then zdt_migrated_all.
 #define ZDT_DRAIN 2
 
 // (predecessor) The connection event.id was adopted over there: let go of it, that is out of the poller first, then
@@ -85,7 +85,8 @@ template <typename T> static inline T zdt_sized(void) {
 // (successor) The attempt is off (event.cause): close the listeners, finish what was adopted, exit.
 #define ZDT_ABORTED 10
 
-// Libzdt has nothing left to do here: finish the connections that returned (event.left of them because the deadline came), exit.
+// Libzdt has nothing left to do here: finish the connections that returned, if there are any, and exit. What the
+// deadline left is counted in event.left.
 #define ZDT_DONE 11
 
 // (worker) The arbiter said ready: accept from here on.
@@ -321,7 +322,8 @@ typedef struct zdt_listener_options {
     int32_t reuseport;
 } zdt_listener_options;
 
-// What a takeover has done so far, seen from one process. All counters start at 0 with the link.
+// What a takeover has done so far, seen from one process. All counters start at 0 with each link: they are those of the
+// one to our predecessor until a successor comes.
 typedef struct zdt_progress {
     // Set by ZDT_PROGRESS_INIT.
     size_t size;
@@ -425,7 +427,9 @@ typedef struct zdt_event {
     uint64_t generation;
     // ZDT_RESUME, ZDT_ACCEPT, ZDT_ABORTED: why. Not to be freed.
     const struct zdt_error *cause;
-    // ZDT_DONE: connections that were neither settled nor finished when the deadline came.
+    // ZDT_DONE: how many offers had to be taken back because the drain deadline came; they returned before this event.
+    // Without a successor, where the deadline came before zdt_migrated_all: how many connections there are, as
+    // zdt_set_connections was told, at least 1.
     uint64_t left;
     // ZDT_DRAIN: the listeners that the successor left to us (zdt_retire): go on accepting from these. At ZDT_DONE or
     // ZDT_RELIEVED accept what is still in their queues, then close them.

@@ -101,11 +101,10 @@ pub unsafe extern "C" fn zdt_migrate(
     connection: *const zdt_connection,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        let handle = unsafe { handle(t)? };
-        // SAFETY: as above.
-        unsafe { migrate(connection, |frozen| handle.takeover.migrate(frozen)) }
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe {
+        let takeover = &handle(t)?.takeover;
+        migrate(connection, |frozen| takeover.migrate(frozen))
     })
 }
 
@@ -121,11 +120,13 @@ pub(crate) unsafe fn migrate(
     let mut whole = MaybeUninit::uninit();
     // SAFETY: the same promise.
     let frozen = unsafe { frozen(take(connection, &mut whole)?)? };
-    match migrate(frozen) {
-        Ok(()) => Ok(0),
-        Err(NotMigrated::Full(_)) => Ok(ZDT_FULL),
-        Err(NotMigrated::Failed(_, error)) => Err(error),
-    }
+    let (mut copy, outcome) = match migrate(frozen) {
+        Ok(()) => return Ok(0),
+        Err(NotMigrated::Full(copy)) => (copy, Ok(ZDT_FULL)),
+        Err(NotMigrated::Failed(copy, error)) => (copy, Err(error)),
+    };
+    copy.wipe(); // the caller has its own
+    outcome
 }
 
 /// Wipes and frees the bytes of an adopted connection; its pointers are NULL and its lengths 0 afterwards.

@@ -48,6 +48,22 @@ pub(crate) fn call(err: *mut *mut zdt_error, body: impl FnOnce() -> Result<c_int
     number
 }
 
+/// For results that have no room for an error number.
+pub(crate) fn quietly<T>(otherwise: T, body: impl FnOnce() -> Result<T>) -> T {
+    catch_unwind(AssertUnwindSafe(body)).ok().and_then(Result::ok).unwrap_or(otherwise)
+}
+
+/// Frees what came out of a box; NULL is fine. A panic on the way is lost: there is nobody to tell.
+///
+/// # Safety
+/// `pointer` is NULL, or of a `Box<T>` that nobody uses any more.
+pub(crate) unsafe fn free<T>(pointer: *mut T) {
+    if !pointer.is_null() {
+        // SAFETY: the same promise.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(pointer) })));
+    }
+}
+
 /// Minus the number, and the error itself where somebody wants it.
 fn report(err: *mut *mut zdt_error, error: Error) -> (c_int, *mut zdt_error) {
     let number = -error.kind().number();

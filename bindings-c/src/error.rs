@@ -1,6 +1,6 @@
 //! Errors: their numbers, and what one of them says.
 
-use crate::edge::c_string;
+use crate::edge::{c_string, free};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 use zdt_core::{Error, ErrorKind};
@@ -148,10 +148,8 @@ pub unsafe extern "C" fn zdt_error_message(error: *const zdt_error) -> *const c_
 /// Frees an error that a call handed out; not the cause of an event, which is the handle's. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_error_free(error: *mut zdt_error) {
-    if !error.is_null() {
-        // SAFETY: it came out of a Box in `call`, and is freed once (zdt.h).
-        drop(unsafe { Box::from_raw(error) });
-    }
+    // SAFETY: NULL, or it came out of a Box in `call` and is freed once (zdt.h).
+    unsafe { free(error) }
 }
 
 /// The short word for the number of an error, the same in every language ("busy" for 301). A negative result of a call

@@ -14,8 +14,8 @@ use zdt_core::{Error, ErrorKind, Event, Peer, Reads, Result, Returned};
 
 /// (successor) A connection is offered: build the objects for it, then zdt_adopt(&event.offer); or zdt_refuse.
 pub const ZDT_OFFER: i32 = 1;
-/// Stop accepting, but from event.retired. With a successor: freeze and zdt_migrate what there is, then zdt_migrated_all. Without one (a signal,
-/// or zdt_drain): finish what is in flight.
+/// Stop accepting, but from event.retired. With a successor: freeze and zdt_migrate what there is, then
+/// zdt_migrated_all. Without one (a signal, or zdt_drain): finish what is in flight, then zdt_migrated_all.
 pub const ZDT_DRAIN: i32 = 2;
 /// (predecessor) The connection event.id was adopted over there: let go of it, that is out of the poller first, then
 /// close() without shutdown().
@@ -35,7 +35,8 @@ pub const ZDT_ACCEPT: i32 = 8;
 pub const ZDT_RELIEVED: i32 = 9;
 /// (successor) The attempt is off (event.cause): close the listeners, finish what was adopted, exit.
 pub const ZDT_ABORTED: i32 = 10;
-/// Libzdt has nothing left to do here: finish the connections that returned (event.left of them because the deadline came), exit.
+/// Libzdt has nothing left to do here: finish the connections that returned, if there are any, and exit. What the
+/// deadline left is counted in event.left.
 pub const ZDT_DONE: i32 = 11;
 /// (worker) The arbiter said ready: accept from here on.
 pub const ZDT_READY: i32 = 12;
@@ -73,7 +74,9 @@ pub struct zdt_event {
     pub generation: u64,
     /// ZDT_RESUME, ZDT_ACCEPT, ZDT_ABORTED: why. Not to be freed.
     pub cause: *const zdt_error,
-    /// ZDT_DONE: connections that were neither settled nor finished when the deadline came.
+    /// ZDT_DONE: how many offers had to be taken back because the drain deadline came; they returned before this event.
+    /// Without a successor, where the deadline came before zdt_migrated_all: how many connections there are, as
+    /// zdt_set_connections was told, at least 1.
     pub left: u64,
     /// ZDT_DRAIN: the listeners that the successor left to us (zdt_retire): go on accepting from these. At ZDT_DONE or
     /// ZDT_RELIEVED accept what is still in their queues, then close them.
@@ -135,11 +138,10 @@ pub unsafe extern "C" fn zdt_next_event(
     event: *mut zdt_event,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        let handle = unsafe { handle(t)? };
-        // SAFETY: as above.
-        unsafe { next(event, timeout_ms, &handle.last, |timeout| handle.takeover.next_event(timeout)) }
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe {
+        let zdt_takeover { takeover, last, .. } = handle(t)?;
+        next(event, timeout_ms, last, |timeout| takeover.next_event(timeout))
     })
 }
 
@@ -204,7 +206,7 @@ pub(crate) struct Last {
 }
 
 impl Last {
-    fn describe(&mut self, event: Event) -> Result<zdt_event> {
+    pub(crate) fn describe(&mut self, event: Event) -> Result<zdt_event> {
         let of = |kind: i32| zdt_event { kind, ..NOTHING };
         Ok(match event {
             Event::Offer(offer) => {
@@ -227,7 +229,8 @@ impl Last {
                 }
             }
             Event::Settled(id) => zdt_event { id, ..of(ZDT_SETTLED) },
-            Event::Returned(frozen, why) => {
+            Event::Returned(mut frozen, why) => {
+                frozen.wipe(); // a copy: the caller thaws its own
                 let reason = match why {
                     Returned::Refused => ZDT_REFUSED,
                     Returned::TakenBack => ZDT_TAKEN_BACK,

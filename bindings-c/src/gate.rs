@@ -1,6 +1,6 @@
 //! The in-flight gate: who is inside when one wants to leave.
 
-use crate::edge::{call, given};
+use crate::edge::{call, free, given};
 use crate::error::zdt_error;
 use std::ffi::c_int;
 use std::ptr;
@@ -84,10 +84,8 @@ pub unsafe extern "C" fn zdt_gate_in_flight(gate: *const zdt_gate) -> u64 {
 /// Frees a gate. No other thread may be in a call on it, and none may follow. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_gate_free(gate: *mut zdt_gate) {
-    if !gate.is_null() {
-        // SAFETY: it came out of a Box in zdt_gate_new, and is freed once (zdt.h).
-        drop(unsafe { Box::from_raw(gate) });
-    }
+    // SAFETY: NULL, or it came out of a Box in zdt_gate_new and is freed once (zdt.h).
+    unsafe { free(gate) }
 }
 
 /// # Safety

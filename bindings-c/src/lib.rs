@@ -4,6 +4,7 @@
 #![allow(non_camel_case_types)] // the C names, so that one word is found in .rs, .h, tests and examples
 #![allow(clippy::missing_safety_doc)] // each function's comment is its contract, in C's words
 
+pub mod config;
 pub mod connection;
 pub mod edge;
 pub mod error;
@@ -11,7 +12,10 @@ pub mod event;
 pub mod fds;
 pub mod gate;
 pub mod offer;
+pub mod progress;
 pub mod reuseport;
 mod sized;
 pub mod takeover;
+#[cfg(test)]
+mod wiping;
 pub mod worker;

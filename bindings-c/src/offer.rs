@@ -66,13 +66,8 @@ pub unsafe extern "C" fn zdt_adopt(
     connection: *mut zdt_connection,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        unsafe {
-            handle(t)?;
-            adopt(offer, connection)
-        }
-    })
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe { handle(t).and_then(|_| adopt(offer, connection)) })
 }
 
 /// Adopts what a takeover or a worker was offered, into `connection`.
@@ -104,13 +99,8 @@ pub unsafe extern "C" fn zdt_refuse(
     why: *const c_char,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        unsafe {
-            handle(t)?;
-            refuse(offer, why)
-        }
-    })
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe { handle(t).and_then(|_| refuse(offer, why)) })
 }
 
 /// Refuses what a takeover or a worker was offered.

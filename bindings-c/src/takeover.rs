@@ -1,112 +1,24 @@
 //! The handle: open to close.
 
-use crate::edge::{call, given, invalid, place, slice, text, text_or};
+use crate::config::{core_config, zdt_config};
+use crate::edge::{call, free, given, place, quietly, text};
 use crate::error::zdt_error;
-use crate::event::{Last, PeerView, zdt_peer, zdt_reads};
+use crate::event::{Last, PeerView, zdt_peer};
 use crate::fds::{spec, zdt_listener_options};
-use crate::sized::{Place, SizeFirst, take};
+use crate::progress::zdt_progress;
+use crate::sized::Place;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
-use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Mutex;
-use std::time::Duration;
-use zdt_core::{Config, OnMismatch, Progress, Reads, Result, Takeover};
+use zdt_core::{Result, Takeover};
 
 /// A takeover: the handle of a process that takes a service over and may be taken over from.
 pub struct zdt_takeover {
     pub(crate) takeover: Takeover,
     pub(crate) last: Mutex<Last>,
     predecessor: Option<PeerView>,
-}
-
-/// config.on_mismatch: it is an error (ZDT_ERROR_LISTENER_MISMATCH), and the listener stays unclaimed.
-pub const ZDT_MISMATCH_REFUSE: i32 = 0;
-/// config.on_mismatch: what was asked for is bound, and the predecessor's is left to it, as by zdt_retire.
-pub const ZDT_MISMATCH_BIND: i32 = 1;
-
-/// How a takeover behaves; zdt_open with NULL is right for most. What is 0 or NULL has its default.
-///
-/// Durations are milliseconds; a negative one means no time at all (probation_ms = -1: do not watch the successor).
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct zdt_config {
-    /// Set by ZDT_CONFIG_INIT.
-    pub size: usize,
-    /// Who this is, for the other side's messages, for instance "gateway 2.1". Default: empty.
-    pub program: *const c_char,
-    /// The runtime. Default: "c".
-    pub runtime: *const c_char,
-    /// How long the other side may take to answer in the handshake. Default: 5,000.
-    pub handshake_ms: i64,
-    /// How long a successor may warm up between getting the listeners and zdt_ready. Default: 120,000.
-    pub ready_ms: i64,
-    /// A successor commits once the first offers are settled, or after this. Default: 10,000.
-    pub commit_ms: i64,
-    /// How long draining may take, from ZDT_DRAIN to ZDT_DONE. Default: 30,000.
-    pub drain_ms: i64,
-    /// How long a predecessor that has drained still watches its successor, to resume if it dies. Default: 10,000.
-    pub probation_ms: i64,
-    /// How long the queue of a listener may stay unserved until whoever else holds it accepts from it. Default: 5,000.
-    pub hang_ms: i64,
-    /// The largest state of one connection, in bytes. Default: 1 MiB.
-    pub max_state: usize,
-    /// The most unread bytes, and the most unsent bytes, of one connection or companion. Default: 16 MiB.
-    pub max_bytes: usize,
-    /// Which state versions of which protocols this program reads. Default: whatever is offered.
-    pub reads: *const *const zdt_reads,
-    /// How many reads.
-    pub reads_count: usize,
-    /// Users beside our own effective one and root whose processes may take over from us, or be taken over.
-    pub allowed_uids: *const u32,
-    /// How many uids.
-    pub allowed_uids_count: usize,
-    /// Signals that become a ZDT_DRAIN event through a signalfd. Each must be blocked in every thread; block them before
-    /// the first one is started. Default: none; call zdt_drain.
-    pub drain_signals: *const c_int,
-    /// How many signals.
-    pub drain_signals_count: usize,
-    /// What becomes of a predecessor's listener that is not what zdt_listener asks for: ZDT_MISMATCH_REFUSE (default) or
-    /// ZDT_MISMATCH_BIND.
-    pub on_mismatch: i32,
-}
-
-// SAFETY: repr(C), size first, and 0 is a value of every field.
-unsafe impl SizeFirst for zdt_config {
-    const NAME: &'static str = "zdt_config";
-    const LEAST: usize = size_of::<usize>();
-}
-
-/// What a takeover has done so far, seen from one process. All counters start at 0 with the link.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct zdt_progress {
-    /// Set by ZDT_PROGRESS_INIT.
-    pub size: usize,
-    /// Our generation.
-    pub generation: u64,
-    /// How many connections the predecessor said there are (zdt_set_connections); 0 where it did not say.
-    pub expected: u64,
-    /// Connections offered so far (sent by a predecessor, received by a successor).
-    pub offered: u64,
-    /// Adopted by the successor.
-    pub settled: u64,
-    /// Refused, or taken back.
-    pub returned: u64,
-    /// Unread bytes of the connections that were adopted, companions included.
-    pub unread_bytes: u64,
-    /// Unsent bytes of the connections that were adopted, companions included.
-    pub unsent_bytes: u64,
-    /// State bytes of the connections that were adopted.
-    pub state_bytes: u64,
-}
-
-// SAFETY: repr(C), size first, and 0 is a value of every field.
-unsafe impl SizeFirst for zdt_progress {
-    const NAME: &'static str = "zdt_progress";
-    const LEAST: usize = size_of::<usize>();
 }
 
 /// The version of the library, for instance "0.1.0". Never NULL; valid for ever.
@@ -164,11 +76,8 @@ pub unsafe extern "C" fn zdt_close(t: *mut zdt_takeover) -> c_int {
 /// that were kept are answered before. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_free(t: *mut zdt_takeover) {
-    if !t.is_null() {
-        // A panic while leaving is lost: there is nobody to tell.
-        // SAFETY: it came out of a Box in zdt_open, and is freed once (zdt.h).
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(t) })));
-    }
+    // SAFETY: NULL, or it came out of a Box in zdt_open and is freed once (zdt.h).
+    unsafe { free(t) }
 }
 
 /// Our generation: 1 for the first process, one more with each takeover. 0 for NULL. Blocks: never.
@@ -350,22 +259,6 @@ pub unsafe extern "C" fn zdt_seat(t: *mut zdt_takeover, worker: u32, err: *mut *
     call(err, || Ok(unsafe { handle(t)? }.takeover.seat(worker)?.into_raw_fd()))
 }
 
-impl zdt_progress {
-    pub(crate) fn of(now: &Progress) -> zdt_progress {
-        zdt_progress {
-            size: 0, // the caller's stays
-            generation: now.generation,
-            expected: now.expected,
-            offered: now.offered,
-            settled: now.settled,
-            returned: now.returned,
-            unread_bytes: now.unread_bytes,
-            unsent_bytes: now.unsent_bytes,
-            state_bytes: now.state_bytes,
-        }
-    }
-}
-
 /// The handle behind the pointer.
 ///
 /// # Safety
@@ -373,66 +266,6 @@ impl zdt_progress {
 pub(crate) unsafe fn handle<'a>(t: *const zdt_takeover) -> Result<&'a zdt_takeover> {
     // SAFETY: the same promise; what changes inside is behind locks.
     unsafe { given(t, "the takeover") }
-}
-
-/// For results that have no room for an error number.
-pub(crate) fn quietly<T>(otherwise: T, body: impl FnOnce() -> Result<T>) -> T {
-    catch_unwind(AssertUnwindSafe(body)).ok().and_then(Result::ok).unwrap_or(otherwise)
-}
-
-/// The core's form of the caller's config.
-///
-/// # Safety
-/// `config` is NULL or a struct that is as long as it says, with pointers that are good for what their counts say.
-pub(crate) unsafe fn core_config(config: *const zdt_config) -> Result<Config> {
-    let mut core = Config::default();
-    core.runtime = "c".into();
-    if config.is_null() {
-        return Ok(core);
-    }
-    // SAFETY: the same promise, for each pointer.
-    unsafe {
-        let mut whole = MaybeUninit::uninit();
-        let c = take(config, &mut whole)?;
-        core.program = text_or(c.program, "program", "")?.into();
-        core.runtime = text_or(c.runtime, "runtime", "c")?.into();
-        for (to, ms) in [
-            (&mut core.handshake, c.handshake_ms),
-            (&mut core.ready, c.ready_ms),
-            (&mut core.commit, c.commit_ms),
-            (&mut core.drain, c.drain_ms),
-            (&mut core.probation, c.probation_ms),
-            (&mut core.hang, c.hang_ms),
-        ] {
-            if ms != 0 {
-                *to = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-            }
-        }
-        for (to, bytes) in [(&mut core.max_state, c.max_state), (&mut core.max_bytes, c.max_bytes)] {
-            if bytes != 0 {
-                *to = bytes;
-            }
-        }
-        for reads in slice(c.reads, c.reads_count, "reads")? {
-            let mut whole = MaybeUninit::uninit();
-            let reads = take(*reads, &mut whole)?;
-            core.reads.push(Reads {
-                protocol: text(reads.protocol, "the protocol it reads")?.into(),
-                versions: slice(reads.versions, reads.version_count, "versions")?.to_vec(),
-            });
-        }
-        core.allowed_uids = slice(c.allowed_uids, c.allowed_uids_count, "allowed_uids")?.to_vec();
-        core.drain_signals = slice(c.drain_signals, c.drain_signals_count, "drain_signals")?.to_vec();
-        core.on_mismatch = match c.on_mismatch {
-            ZDT_MISMATCH_REFUSE => OnMismatch::Refuse,
-            ZDT_MISMATCH_BIND => OnMismatch::Bind,
-            other => return Err(invalid(format!("on_mismatch is {other}"))),
-        };
-    }
-    if core.drain_signals.iter().any(|signal| *signal <= 0) {
-        return Err(invalid("drain_signals has a number that is no signal"));
-    }
-    Ok(core)
 }
 
 /// Calls come from any thread.

@@ -1,15 +1,15 @@
 //! A worker of a pre-fork server: its seat, and the connections that move from worker to worker.
 
+use crate::config::{core_config, zdt_config};
 use crate::connection::{self, zdt_connection};
-use crate::edge::{call, given, invalid, place, text};
+use crate::edge::{call, free, given, invalid, place, quietly, text};
 use crate::error::zdt_error;
 use crate::event::{self, Last, zdt_event};
 use crate::offer::{self, zdt_offer};
+use crate::progress::zdt_progress;
 use crate::sized::Place;
-use crate::takeover::{core_config, quietly, zdt_config, zdt_progress};
 use std::ffi::{c_char, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Mutex;
 use zdt_core::{Result, Worker};
@@ -75,11 +75,8 @@ pub unsafe extern "C" fn zdt_worker_close(w: *mut zdt_worker) -> c_int {
 /// that were kept are answered before. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_worker_free(w: *mut zdt_worker) {
-    if !w.is_null() {
-        // A panic while leaving is lost: there is nobody to tell.
-        // SAFETY: it came out of a Box in zdt_worker_join, and is freed once (zdt.h).
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(w) })));
-    }
+    // SAFETY: NULL, or it came out of a Box in zdt_worker_join and is freed once (zdt.h).
+    unsafe { free(w) }
 }
 
 /// Our number, as zdt_seat had it. 0 for NULL. Blocks: never.
@@ -130,11 +127,10 @@ pub unsafe extern "C" fn zdt_worker_next_event(
     event: *mut zdt_event,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        let handle = unsafe { handle(w)? };
-        // SAFETY: as above.
-        unsafe { event::next(event, timeout_ms, &handle.last, |timeout| handle.worker.next_event(timeout)) }
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe {
+        let zdt_worker { worker, last } = handle(w)?;
+        event::next(event, timeout_ms, last, |timeout| worker.next_event(timeout))
     })
 }
 
@@ -146,13 +142,8 @@ pub unsafe extern "C" fn zdt_worker_adopt(
     connection: *mut zdt_connection,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        unsafe {
-            handle(w)?;
-            offer::adopt(offer, connection)
-        }
-    })
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe { handle(w).and_then(|_| offer::adopt(offer, connection)) })
 }
 
 /// Refuses an offer, as zdt_refuse does.
@@ -163,13 +154,8 @@ pub unsafe extern "C" fn zdt_worker_refuse(
     why: *const c_char,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        unsafe {
-            handle(w)?;
-            offer::refuse(offer, why)
-        }
-    })
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe { handle(w).and_then(|_| offer::refuse(offer, why)) })
 }
 
 /// Offers a frozen connection to a worker of the successor, as zdt_migrate does. What was taken back because a worker over
@@ -180,11 +166,10 @@ pub unsafe extern "C" fn zdt_worker_migrate(
     connection: *const zdt_connection,
     err: *mut *mut zdt_error,
 ) -> c_int {
-    call(err, || {
-        // SAFETY: the caller's pointers (zdt.h).
-        let handle = unsafe { handle(w)? };
-        // SAFETY: as above.
-        unsafe { connection::migrate(connection, |frozen| handle.worker.migrate(frozen)) }
+    // SAFETY: the caller's pointers (zdt.h).
+    call(err, || unsafe {
+        let worker = &handle(w)?.worker;
+        connection::migrate(connection, |frozen| worker.migrate(frozen))
     })
 }
 

@@ -5,8 +5,20 @@ use std::path::Path;
 use zdt_core::ErrorKind;
 
 /// The order in which a reader of the header meets things.
-const SOURCES: [&str; 10] =
-    ["edge", "takeover", "event", "offer", "connection", "worker", "fds", "gate", "reuseport", "error"];
+const SOURCES: [&str; 12] = [
+    "edge",
+    "config",
+    "progress",
+    "takeover",
+    "event",
+    "offer",
+    "connection",
+    "worker",
+    "fds",
+    "gate",
+    "reuseport",
+    "error",
+];
 
 fn generated() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

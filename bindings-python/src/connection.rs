@@ -3,7 +3,7 @@
 use crate::error::invalid;
 use crate::python::{python, socket};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
@@ -56,6 +56,10 @@ pub fn descriptor(given: &Bound<'_, PyAny>) -> PyResult<RawFd> {
 pub fn bytes(given: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = given.cast::<PyBytes>() {
         return Ok(bytes.as_bytes().to_vec());
+    }
+    // Whoever wipes his own keeps it in one of these: no copy in between.
+    if let Ok(bytes) = given.cast::<PyByteArray>() {
+        return Ok(bytes.to_vec());
     }
     let copy = PyMemoryView::from(given)?.call_method0(intern!(given.py(), "tobytes"))?;
     Ok(copy.cast::<PyBytes>()?.as_bytes().to_vec())

@@ -25,7 +25,8 @@ pub fn event<'py>(
             let id = back(lent, number)?.getattr(intern!(py, "id"))?;
             python!(py, "libzdt.events", "Settled")?.call1((id,))
         }
-        Event::Returned(connection, why) => {
+        Event::Returned(mut connection, why) => {
+            connection.wipe(); // a copy: Python thaws its own
             let why = match why {
                 Returned::Refused => "refused",
                 Returned::TakenBack => "taken back",

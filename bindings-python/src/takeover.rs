@@ -91,19 +91,19 @@ impl Handle {
         let offered = frozen(number, connection)?;
         // First, for another thread may be told what became of it before this one is back.
         lent.set_item(number, connection)?;
-        let mut full = false;
-        let outcome = call(py, || match self.takeover.migrate(offered) {
-            Ok(()) => Ok(()),
-            Err(NotMigrated::Full(_)) => {
-                full = true;
-                Ok(())
-            }
-            Err(NotMigrated::Failed(_, error)) => Err(error),
+        let outcome = call(py, || {
+            let (mut copy, outcome) = match self.takeover.migrate(offered) {
+                Ok(()) => return Ok(true),
+                Err(NotMigrated::Full(copy)) => (copy, Ok(false)),
+                Err(NotMigrated::Failed(copy, error)) => (copy, Err(error)),
+            };
+            copy.wipe(); // Python has its own
+            outcome
         });
-        if full || outcome.is_err() {
+        if !matches!(outcome, Ok(true)) {
             lent.del_item(number)?;
         }
-        outcome.map(|()| !full)
+        outcome
     }
 
     fn migrated_all(&self, py: Python<'_>) -> PyResult<()> {

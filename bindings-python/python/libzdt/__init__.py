@@ -1,5 +1,5 @@
-"""A server restarts and nobody notices: the old process hands its listening sockets and its live connections to the new
-one. Either may be written in C, Java, Python or Rust.
+"""A server restarts and nobody notices: the listening sockets and the live connections of a predecessor move to its
+successor. Either may be written in C, Java, Python or Rust.
 
 Begin with `Takeover` (blocking code, or a loop of your own) or with `libzdt.aio` (asyncio). Below them lie plain pieces
 that are of use alone: `send_fds` and `recv_fds`, `bind`, `libzdt.reuseport`, `Gate`, `signal_drain`.

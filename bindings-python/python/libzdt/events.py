@@ -26,7 +26,8 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a takeover has done so far, seen from one process. All counters start at 0 with the link."""
+    """What a takeover has done so far, seen from one process. All counters start at 0 with each link: they are those of
+    the one to our predecessor until a successor comes."""
 
     generation: int
     """Our generation."""
@@ -129,7 +130,9 @@ class Done:
     """Libzdt has nothing left to do here: finish the connections that returned, if there are any, and exit."""
 
     left: int
-    """How many offers had to be taken back because the drain deadline came; they returned before this event."""
+    """How many offers had to be taken back because the drain deadline came; they returned before this event. Without a
+    successor, where the deadline came before `migrated_all`: how many connections there are, as `set_connections` was
+    told, at least 1."""
 
 
 Event: TypeAlias = Offer | Drain | Settled | Returned | Room | Committed | Resume | Accept | Relieved | Aborted | Done

@@ -9,7 +9,6 @@ takeover.
 
 from __future__ import annotations
 
-import math
 import select
 import socket
 import time
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from . import _core
+from ._poll import readable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,9 +33,6 @@ and 3 seconds (RFC 6298), so two that get lost in a row are within it."""
 
 _AGAIN = 0.01
 """How soon one looks again where something could not be accepted, for lack of descriptors as a rule, in seconds."""
-
-_LONGEST = 3600.0
-"""What poll(2) is asked to wait at once, at most, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +218,9 @@ class Group:
         self.close()
 
     def _serve_for(self, seconds: float | None, serve: Callable[[socket.socket], object]) -> None:
-        # poll, since that needs no descriptor; in Python, where Ctrl-C works (PEP 475).
-        poll = select.poll()
         by_number = {socket.fileno(): socket for socket in self._sockets.values()}
-        for number in by_number:
-            poll.register(number, select.POLLIN)
-        end = math.inf if seconds is None else time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            for number, _ in poll.poll(math.ceil(min(left, _LONGEST) * 1000)):
+        for numbers in readable(by_number, seconds):
+            for number in numbers:
                 _serve_one(by_number[number], serve)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
-import select
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from . import _core
+from ._poll import readable
 from .errors import InvalidArgument, WrongState
 
 if TYPE_CHECKING:
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from .events import Event, Peer, Progress
 
 _RUNTIME = "python {}.{}.{}".format(*sys.version_info[:3])
-
-_LONGEST = 2**31 - 1
-"""Milliseconds that one poll(2) can wait at most."""
 
 
 class Takeover:
@@ -191,22 +186,14 @@ class Takeover:
             event = self._handle.next_event(self._lent)
             if event is not None or timeout == 0:
                 return event
-            return self._await_event(timeout)
+            for _ in readable([self._handle.event_fd()], timeout):
+                event = self._handle.next_event(self._lent)
+                if event is not None:
+                    return event
+            return None
         finally:
             if ours:
                 self._waiting.release()
-
-    def _await_event(self, timeout: float | None) -> Event | None:
-        # Waiting in Python lets signal handlers run, Ctrl-C among them (PEP 475).
-        poll = select.poll()
-        poll.register(self._handle.event_fd(), select.POLLIN)
-        end = math.inf if timeout is None else time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0:
-            poll.poll(min(math.ceil(min(left, _LONGEST) * 1000), _LONGEST))
-            event = self._handle.next_event(self._lent)
-            if event is not None:
-                return event
-        return None
 
     def fileno(self) -> int:
         """A descriptor for your own poller: readable (level-triggered) while `next_event` has something to do,
@@ -256,7 +243,7 @@ class Takeover:
         self._handle.set_connections(count)
 
     def progress(self) -> Progress:
-        """What the takeover has done so far."""
+        """What was done so far on the link that was made last: the one to our predecessor, until a successor comes."""
         return self._handle.progress()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@
 static _Noreturn void usage(const char *program) {
     fprintf(stderr,
             "usage: %s --takeover PATH --listen tcp://ADDRESS:PORT [--probation-ms N] [--drain-ms N]\n"
-            "  [--commit-ms N]\n"
+            "  [--commit-ms N] [--handshake-ms N] [--ready-ms N] [--hang-ms N]\n"
             "  for tests: [--hold-before-ready] [--refuse-all] [--adopt-delay-ms N] [--stop-after-adopting N]\n"
             "             [--die-after-adopting N] [--die-after-offering N]\n",
             program);
@@ -39,6 +39,9 @@ static struct options parse(int argc, char **argv) {
         {"probation-ms", required_argument, NULL, 'p'},
         {"drain-ms", required_argument, NULL, 'd'},
         {"commit-ms", required_argument, NULL, 'c'},
+        {"handshake-ms", required_argument, NULL, 'H'},
+        {"ready-ms", required_argument, NULL, 'R'},
+        {"hang-ms", required_argument, NULL, 'g'},
         {"hold-before-ready", no_argument, NULL, 'h'},
         {"refuse-all", no_argument, NULL, 'r'},
         {"adopt-delay-ms", required_argument, NULL, 'a'},
@@ -55,6 +58,9 @@ static struct options parse(int argc, char **argv) {
         case 'p': options.probation_ms = duration(argv[0], optarg); break;
         case 'd': options.drain_ms = duration(argv[0], optarg); break;
         case 'c': options.commit_ms = duration(argv[0], optarg); break;
+        case 'H': options.handshake_ms = duration(argv[0], optarg); break;
+        case 'R': options.ready_ms = duration(argv[0], optarg); break;
+        case 'g': options.hang_ms = duration(argv[0], optarg); break;
         case 'h': options.hold_before_ready = true; break;
         case 'r': options.refuse_all = true; break;
         case 'a': options.adopt_delay_ms = (unsigned)count(argv[0], optarg); break;

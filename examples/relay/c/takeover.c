@@ -341,6 +341,9 @@ void takeover_start(struct takeover *takeover, struct relay *relay, const struct
     config.probation_ms = options->probation_ms;
     config.drain_ms = options->drain_ms;
     config.commit_ms = options->commit_ms;
+    config.handshake_ms = options->handshake_ms;
+    config.ready_ms = options->ready_ms;
+    config.hang_ms = options->hang_ms;
     config.drain_signals = signals;
     config.drain_signals_count = 1;
     if (zdt_open(options->takeover, &config, &takeover->zdt, &err) < 0)

@@ -11,6 +11,9 @@ struct options {
     int64_t probation_ms; /* 0: the default, as for zdt_config; negative: none */
     int64_t drain_ms;
     int64_t commit_ms;
+    int64_t handshake_ms;
+    int64_t ready_ms;
+    int64_t hang_ms;
     /* Switches for tests (PROTOCOL.md, section 4); a count of -1 is off. */
     bool hold_before_ready;
     bool refuse_all;

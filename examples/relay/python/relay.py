@@ -36,6 +36,9 @@ class Relay:
             probation=options.probation_ms,
             drain=options.drain_ms,
             commit=options.commit_ms,
+            handshake=options.handshake_ms,
+            ready=options.ready_ms,
+            hang=options.hang_ms,
         )
         self._listen: str = options.listen
         self._switches = Switches(options)
@@ -66,9 +69,9 @@ class Relay:
             tell("listening", address=f"{host}:{port}", inherited=takeover.predecessor is not None)
             await self._switches.before_ready()
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, takeover.drain)
-            await takeover.ready()
-            tell("ready")
             try:
+                await takeover.ready()
+                tell("ready")
                 await takeover.done()
             except libzdt.ZdtError:
                 if not self._aborted:
@@ -200,6 +203,9 @@ def main() -> int:
     parser.add_argument("--probation-ms", type=seconds, help="how long one that has drained watches its successor")
     parser.add_argument("--drain-ms", type=seconds, help="how long draining may take")
     parser.add_argument("--commit-ms", type=seconds, help="how long a successor may take to commit")
+    parser.add_argument("--handshake-ms", type=seconds, help="how long the other side may take in the handshake")
+    parser.add_argument("--ready-ms", type=seconds, help="how long a successor may warm up")
+    parser.add_argument("--hang-ms", type=seconds, help="how long the listener's queue may stay unserved")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio", help="which event loop")
     Switches.declare(parser)
     options = parser.parse_args()

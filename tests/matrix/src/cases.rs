@@ -23,6 +23,7 @@ pub const CASES: &[Case] = &[
     Case { name: "what_comes_back_is_served_until_the_drain_deadline", run: everything_refused },
     Case { name: "a_successor_killed_after_done_leaves_the_path_to_the_next", run: killed_after_done },
     Case { name: "a_successor_killed_before_ready_costs_nothing", run: killed_before_ready },
+    Case { name: "a_successor_that_never_says_ready_costs_nothing_and_is_told", run: never_ready },
     Case { name: "a_successor_killed_before_it_commits_costs_what_it_adopted", run: killed_before_commit },
     Case { name: "a_successor_killed_after_it_committed_costs_what_it_adopted", run: killed_after_commit },
     Case { name: "a_successor_that_wakes_up_too_late_touches_nothing", run: stopped_with_nothing },
@@ -128,6 +129,35 @@ fn killed_before_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     let mut new = stage.start_only(stage.to, &["--hold-before-ready"])?;
     crowd.murmur()?;
     new.kill()?;
+    crowd.check(&old.who)?;
+    newcomers_are_served_by(&old)?;
+    if old.has_told("drain") {
+        return Err(format!("{old} was told to drain for a successor that was never ready").into());
+    }
+    stage.take_over(old, stage.to, &mut crowd)?;
+    Ok(())
+}
+
+fn never_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
+    // The next takeover has the same deadline, and a virtual machine takes its time.
+    let ready = if stage.to.language() == "java" { "5000" } else { "1200" };
+    let mut old = stage.start(stage.from, &["--ready-ms", ready])?;
+    let mut crowd = Crowd::gather(&old.address)?;
+    crowd.stir()?;
+    let before = old.sockets()?;
+    let mut late = stage.start_only(stage.to, &["--hold-before-ready"])?;
+    crowd.murmur()?;
+    // The deed comes first: whoever has closed the link is the owner for good.
+    until("the deadline to pass and the link to be closed", || Ok(old.sockets()? == before))?;
+    crowd.check(&old.who)?;
+    newcomers_are_served_by(&old)?;
+
+    late.let_go_on()?;
+    let cause = text(&late.wait_for("aborted")?, "cause")?;
+    if !cause.contains(&format!("the predecessor (process {}) called the attempt off", old.pid())) {
+        return Err(format!("{late} does not say that {old} called it off: {cause}").into());
+    }
+    late.ends()?;
     crowd.check(&old.who)?;
     newcomers_are_served_by(&old)?;
     if old.has_told("drain") {

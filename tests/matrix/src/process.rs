@@ -169,6 +169,12 @@ impl Relay {
         if status.success() { Ok(()) } else { Err(format!("{self} ended with {status}").into()) }
     }
 
+    /// Waits for it to end by itself, well or badly.
+    pub fn ends(&mut self) -> Result<(), Trouble> {
+        let status = self.end()?;
+        if status.code().is_some() { Ok(()) } else { Err(format!("{self} ended with {status}").into()) }
+    }
+
     /// Waits for it to end by this signal.
     pub fn ends_by(&mut self, signal: Signal) -> Result<(), Trouble> {
         let status = self.end()?;
@@ -188,6 +194,14 @@ impl Relay {
     /// How many descriptors it has open.
     pub fn descriptors(&self) -> Result<usize, Trouble> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
+    /// How many sockets it has open: listeners, connections, links.
+    pub fn sockets(&self) -> Result<usize, Trouble> {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?;
+        // One that was closed meanwhile leads nowhere.
+        let leads_to = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        Ok(leads_to.filter(|to| to.to_string_lossy().starts_with("socket:")).count())
     }
 
     /// How many connections wait to be accepted from its listener (proc_net_tcp: rx_queue of a listening socket).

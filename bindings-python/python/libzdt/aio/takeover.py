@@ -151,7 +151,7 @@ class Takeover:
         return self._ours().stays
 
     def progress(self) -> libzdt.Progress:
-        """What the takeover has done so far."""
+        """What was done so far on the link that was made last: the one to our predecessor, until a successor comes."""
         return self._ours().handle.progress()
 
     @overload
@@ -203,17 +203,17 @@ class Takeover:
 
         Args:
             name: the listener's name: under it, it is inherited, or bound at `address` (a `ListenerSpec`, its words
-                such
-                as `tcp://[::]:8000`, or host and port).
+                such as `tcp://[::]:8000`, or host and port).
             load: makes `connection.state`: of b"" for a new connection, of what `dump` made for a predecessor's. It
-                runs
-                before the connection is adopted: if it raises, the predecessor goes on with it.
+                runs before the connection is adopted: if it raises, the predecessor goes on with it.
             dump: what `load` needs, of `connection.state`, when the connection moves. If it raises, the connection
-                stays. protocol: what is spoken on the connections, for a successor to know (default: `name`).
-                state_version: which form `dump` gives. A successor with another one refuses; what is refused is
-                served here. limit: how long a line may be, and about how much is read ahead, in bytes. write_limit:
-                while that many bytes wait to be written, reads wait. ssl: speaks TLS. These connections are counted
-                and drained, they do not move.
+                stays.
+            protocol: what is spoken on the connections, for a successor to know (default: `name`).
+            state_version: which form `dump` gives. A successor with another one refuses; what is refused is served
+                here.
+            limit: how long a line may be, and about how much is read ahead, in bytes.
+            write_limit: while that many bytes wait to be written, reads wait.
+            ssl: speaks TLS. These connections are counted and drained, they do not move.
 
         Raises:
             What `libzdt.Takeover.listener` raises.
@@ -268,7 +268,7 @@ class Takeover:
         self._ours().handle.retire(name)
 
     async def ready(self) -> None:
-        """We are fit to serve: accept from here on. A predecessor stops accepting and hands its connections over.
+        """We are fit to serve: accept from here on. A predecessor stops accepting and begins to migrate.
 
         Raises:
             ListenerUnclaimed: a listener of the predecessor's has no server here and was not retired. WrongState:
