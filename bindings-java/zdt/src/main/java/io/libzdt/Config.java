@@ -131,7 +131,7 @@ public final class Config {
         }
 
         /**
-         * How long draining may take, from {@link Event.Drain} to {@link Event.Done}.
+         * How long draining may take: from {@link Event.Drain} until what is still on offer is taken back.
          *
          * @param atMost how long
          * @return this
@@ -142,7 +142,10 @@ public final class Config {
         }
 
         /**
-         * How long a predecessor that has drained still watches its successor, to resume if it dies.
+         * How long a predecessor still watches its successor once everything is settled, or the drain deadline has come: if
+         * the successor dies meanwhile, {@link Event.Resume} follows and the predecessor accepts again; else
+         * {@link Event.Done}. A successor that leaves for good, which is no death, ends it: {@link Event.Relieved}, then
+         * {@code Done}. Zero: {@code Done} follows at once.
          *
          * @param duration how long
          * @return this

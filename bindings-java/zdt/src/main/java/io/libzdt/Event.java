@@ -30,7 +30,8 @@ public sealed interface Event
      * <p>Any call of {@code nextEvent}, {@code migrate} or {@code migratedAll} from here on says that accepting has stopped.
      *
      * @param successor who is ready to take the connections; nothing where nobody is
-     * @param deadline how long from now until what is left is taken back and {@link Done} follows
+     * @param deadline how long from now until what is still on offer is taken back. {@link Done} follows: with a successor
+     *     after {@link Config.Builder#probation}, without one at once
      * @param reads which connections the successor can read; empty: it did not say, offer everything
      * @param retired the listeners that the successor left to us ({@link Takeover#retire}): go on accepting from these. At
      *     {@link Done} or {@link Relieved} accept what is still in their queues, then close them
@@ -73,8 +74,9 @@ public sealed interface Event
     record Committed(long generation) implements Event {}
 
     /**
-     * (predecessor) The attempt is off, or the successor died: accept again, from every listener. What was not settled
-     * returns, before this or after it; the next successor brings the next {@link Drain}.
+     * (predecessor) The attempt is off, or the successor died: accept again, from every listener. It may come before the
+     * connections that it gives back: whatever was on offer follows as {@link Returned}, or as {@link Settled} where the
+     * successor had adopted it. The next successor brings the next {@link Drain}.
      *
      * @param cause why
      */
@@ -101,9 +103,10 @@ public sealed interface Event
     /**
      * Libzdt has nothing left to do here: finish the connections that are left, if there are any, and exit.
      *
-     * @param left how many offers had to be taken back because the drain deadline came; they returned before this event.
-     *     Without a successor, where the deadline came before {@link Takeover#migratedAll}: how many connections there are,
-     *     as {@link Takeover#setConnections} was told, at least 1
+     * @param left how many offers were unanswered when the drain deadline came; {@link Returned} (or {@link Settled}, for
+     *     one that was adopted at that moment) has named each before this event. 0: none was. What was never offered is not
+     *     counted. Draining without a successor, where the deadline came before {@link Takeover#migratedAll}: how many
+     *     connections there are, as {@link Takeover#setConnections} was told, at least 1
      */
     record Done(long left) implements Event {}
 }
