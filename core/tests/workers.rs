@@ -301,6 +301,91 @@ fn what_a_hung_worker_does_not_answer_is_taken_back_at_the_deadline() {
     all_are_served(&clients, &[&first, &second]);
 }
 
+/// A successor whose workers keep what they are offered, and a third that is ready at its heels.
+fn a_third_at_the_heels(place: &Place, first: &mut Team, orphaned: bool) -> (Team, Team) {
+    let mut second = Team::open(&place.socket(), 2, Some(first));
+    second.hands.iter_mut().for_each(|hand| hand.hesitates = true);
+    until("offers that nobody answers", || {
+        first.turn();
+        second.turn();
+        second.saw("Committed") && second.hands.iter().map(|hand| hand.kept.len()).sum::<usize>() == 40
+    });
+    if orphaned {
+        first.arbiter.close();
+    }
+    let mut third = Team::open(&place.socket(), 2, Some(&mut second));
+    let settled = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < settled {
+        first.hands.iter_mut().for_each(Hand::turn);
+        second.turn();
+        third.turn();
+    }
+    (second, third)
+}
+
+fn a_third_gets_everything(orphaned: bool) {
+    let place = Place::new("workers-heels");
+    let mut first = Team::open(&place.socket(), 2, None);
+    let clients = first.connect(40);
+    let (mut second, mut third) = a_third_at_the_heels(&place, &mut first, orphaned);
+    assert!(!second.saw("Drain"), "its workers are still being given connections");
+    for hand in &mut second.hands {
+        hand.hesitates = false;
+        for offer in std::mem::take(&mut hand.kept) {
+            let connection = offer.adopt().unwrap().expect("nobody took it back");
+            hand.serves(connection.socket.into());
+        }
+    }
+    until("Done", || {
+        first.hands.iter_mut().for_each(Hand::turn);
+        second.turn();
+        third.turn();
+        second.saw("Done") && third.saw("Committed")
+    });
+    assert_eq!((first.served(), second.served(), third.served()), (0, 0, 40));
+    all_are_served(&clients, &[&third]);
+}
+
+#[test]
+fn workers_that_are_still_being_given_connections_are_taken_over_with_all_of_them() {
+    a_third_gets_everything(false);
+}
+
+#[test]
+fn what_workers_without_an_arbiter_still_give_reaches_the_third_too() {
+    a_third_gets_everything(true);
+}
+
+#[test]
+fn a_worker_that_never_answers_holds_the_next_takeover_up_no_longer_than_a_drain() {
+    let place = Place::new("workers-heels-hang");
+    let mut first = Team::open(&place.socket(), 2, None);
+    let clients = first.connect(40);
+    let mut config = quick();
+    config.drain = Duration::from_secs(2);
+    let mut second = Team::open_with(&place.socket(), 2, Some(&mut first), config);
+    second.hands.iter_mut().for_each(|hand| hand.hesitates = true);
+    until("the commit", || {
+        first.turn();
+        second.turn();
+        second.saw("Committed")
+    });
+    let mut third = Team::open(&place.socket(), 2, Some(&mut second));
+    until("Done", || {
+        first.turn();
+        second.turn();
+        third.turn();
+        second.saw("Done") && third.saw("Committed")
+    });
+    // What the hung workers did not answer is the first one's, which has not come to its own deadline.
+    second.hands.iter().for_each(|hand| hand.worker.close());
+    until("what returned", || {
+        first.turn();
+        first.hands.iter().all(|hand| hand.pending.len() == 20)
+    });
+    all_are_served(&clients, &[&first]);
+}
+
 #[test]
 fn a_lane_waits_for_a_worker_to_be_seated() {
     let place = Place::new("workers-reseat");

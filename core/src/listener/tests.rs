@@ -1,10 +1,11 @@
 use super::*;
 use crate::sys::testing::{TempDir, alone, open_count};
 use proptest::prelude::*;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::symlink;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::sync::Barrier;
 use std::thread;

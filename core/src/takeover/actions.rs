@@ -45,6 +45,8 @@ pub(crate) struct Service {
     pub workers_accept: bool,
     /// We drain, and a worker of ours may still migrate, or finish, connections.
     pub workers_migrate: bool,
+    /// A worker of ours may still be given connections by a worker of our predecessor.
+    pub workers_receive: bool,
 }
 
 /// Which link.

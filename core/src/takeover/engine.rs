@@ -76,6 +76,7 @@ impl Engine {
             accepting: false,
             workers_accept: false,
             workers_migrate: false,
+            workers_receive: false,
         };
         Engine {
             service,
@@ -244,7 +245,9 @@ impl Engine {
         }
         let mut context = context!(self, now);
         if let (Some(down), Some(deed), Some(ledger)) = (&mut self.down, deed, down_ledger) {
-            if !self.up.as_ref().is_some_and(Successor::is_receiving) && down.received_all(&mut context) {
+            let receives =
+                context.service.workers_receive || self.up.as_ref().is_some_and(Successor::is_receiving);
+            if !receives && down.received_all(&mut context) {
                 return Step::Moved;
             }
             if down.step(deed, ledger, &mut context) {

@@ -2,23 +2,31 @@
 //!
 //! | room | what it holds |
 //! | --- | --- |
-//! | [`Takeover`] (here) | the face: locks, waits, hands out events |
+//! | [`Takeover`] (here) | the face |
+//! | `handle` | the lock, the wait for events, close and fork: the same for a [`Worker`] |
+//! | `opening` | how a handle begins: as the first, or as a newcomer |
 //! | `engine`, `predecessor`, `successor`, `actions`, `rules` | who may do what, when: pure |
-//! | `state`, `explain` | carries out what the engine says; says why in words |
-//! | `service` | the listeners, and readiness |
+//! | `offering`, `hand` | the two halves of a ledger: pure |
+//! | `state`, `outside` | what a handle holds, and its turn; what is used without the lock |
+//! | `carry_out`, `explain` | what the engine says is done, and said in words |
+//! | `service`, `listeners` | readiness; what is served, inherited and retired |
 //! | `upper`, `lower`, `lobby` | the links: to our predecessor, to our successor, of newcomers |
-//! | `link`, `batch` | messages and descriptors on a socket |
+//! | `link`, `batch`, `flush` | messages and descriptors on a socket; when they go out |
+//! | `seats`, `worker` | an arbiter's workers; a worker's part |
 //! | `path`, `leftovers` | the takeover socket at its path |
 
 mod actions;
 mod batch;
+mod carry_out;
 mod config;
 mod engine;
 mod event;
 mod explain;
+mod flush;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod hand;
+mod handle;
 mod leftovers;
 mod link;
 mod listeners;
@@ -28,6 +36,8 @@ mod lower;
 mod model;
 mod offer;
 mod offering;
+mod opening;
+mod outside;
 pub(crate) mod path;
 mod predecessor;
 mod rules;
@@ -40,9 +50,9 @@ mod tests;
 mod upper;
 mod worker;
 
-use config::LONGEST;
 pub use config::{Config, OnMismatch, Reads};
 pub use event::{Event, Peer, Returned};
+use handle::{Guarded, Handle};
 use offer::Holder;
 pub use offer::Offer;
 pub use worker::Worker;
@@ -52,17 +62,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{self, Role};
 use crate::listener::ListenerSpec;
 use crate::observe::Progress;
-use crate::ownership::SharedDeed;
-use crate::sys::process::ForkMark;
-use engine::Engine;
-use rules::Rules;
-use state::{Outside, State, UP};
+use state::State;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
-use upper::Up;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// One process's part in the chain of generations: its takeover socket, its listeners, the link to its predecessor and
 /// the link to its successor.
@@ -72,10 +77,11 @@ use upper::Up;
 /// (or polls [`event_fd`](Takeover::event_fd) and then calls it) does the work. After a fork the child's handle is dead.
 #[derive(Clone)]
 pub struct Takeover {
-    inner: Shared,
+    inner: Arc<Inner>,
 }
 
-type Shared = Arc<Inner>;
+/// The lock, the wait, and the state behind them.
+type Inner = Handle<State>;
 
 /// Why [`Takeover::migrate`] did not take a connection. It is still the caller's, and still frozen.
 #[derive(Debug)]
@@ -93,14 +99,6 @@ impl NotMigrated {
     }
 }
 
-struct Inner {
-    mark: ForkMark,
-    outside: Outside,
-    state: Mutex<State>,
-    /// Held by the one caller of `next_event`.
-    polling: Mutex<Vec<(u64, u32)>>,
-}
-
 impl Takeover {
     /// Finds the process that waits at `path` and begins to take over from it, or becomes the first there.
     ///
@@ -114,41 +112,7 @@ impl Takeover {
     /// too few descriptors for what is coming. `ListenerMismatch`: what came is not what it was said to be.
     /// `SignalNotBlocked`, `Unsupported`, `System`. After an error nothing has changed: who served goes on serving.
     pub fn open(path: impl AsRef<Path>, config: Config) -> Result<Takeover> {
-        let config = config.within_reason();
-        let deadline = Instant::now() + config.handshake;
-        let mut wrong_process = None;
-        loop {
-            // First what can fail without a trace at the path.
-            let inner = Inner::new(path.as_ref().into(), config.clone())?;
-            let claim = path::claim(path.as_ref(), &config.allowed_uids, deadline)?;
-            match claim {
-                path::Claim::First(socket) => return inner.begin(socket).map(Takeover::of),
-                path::Claim::Found(socket, credentials) => {
-                    inner.join(socket, credentials)?;
-                    match inner.handshake(credentials.pid, deadline) {
-                        Ok(true) => return Ok(Takeover::of(inner)),
-                        Ok(false) => {}
-                        // Between an owner's commit and its listen() the kernel shows its predecessor in its place.
-                        Err(error)
-                            if error.kind() == ErrorKind::WrongProcess && Instant::now() < deadline =>
-                        {
-                            wrong_process = Some(error);
-                        }
-                        // The deadline came while we looked again: what was seen says more than that.
-                        Err(error) if error.kind() == ErrorKind::NoAnswer => {
-                            return Err(wrong_process.unwrap_or(error));
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-            // End-of-file before anything was in hand: the owner left or was replaced just then. Look again.
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn of(inner: Inner) -> Takeover {
-        Takeover { inner: Arc::new(inner) }
+        opening::open(path.as_ref(), config)
     }
 
     /// Our generation: 1 for the first process at the path, one more with each committed takeover.
@@ -323,193 +287,6 @@ impl fmt::Debug for Takeover {
     }
 }
 
-impl Inner {
-    fn new(path: PathBuf, config: Config) -> Result<Inner> {
-        let system = |error: std::io::Error| Error::system("setting up", &error).now("nothing was changed");
-        let outside = Outside::new(path, config)?;
-        let engine = Engine::first(outside.durations(), Rules::default());
-        Ok(Inner {
-            mark: ForkMark::new().map_err(system)?,
-            outside,
-            state: Mutex::new(State::new(engine)),
-            polling: Mutex::new(Vec::new()),
-        })
-    }
-
-    /// The first of a chain: the deed is new, and ours.
-    fn begin(self, socket: OwnedFd) -> Result<Inner> {
-        {
-            let mut state = self.lock()?;
-            state.deed = Some(SharedDeed::create().map_err(|error| Error::system("memfd_create", &error))?);
-            state.takeover_socket = Some(socket);
-            state.serve(&self.outside);
-            state.set_wake(&self.outside);
-        }
-        Ok(self)
-    }
-
-    /// A newcomer: HELLO goes out.
-    fn join(&self, socket: OwnedFd, credentials: crate::sys::process::Credentials) -> Result<()> {
-        let mut state = self.lock()?;
-        let up = Up::hello(socket, credentials, &self.outside)?;
-        self.outside.watch(up.link.socket(), UP)?;
-        state.engine = Engine::newcomer(self.outside.durations(), Rules::default(), self.outside.now());
-        state.up = Some(up);
-        state.pump(&self.outside);
-        Ok(())
-    }
-
-    /// Waits until the listeners are in hand. `false`: the link ended before anything was.
-    fn handshake(&self, pid: u32, deadline: Instant) -> Result<bool> {
-        loop {
-            {
-                let mut state = self.lock()?;
-                if let Some(fault) = state.fault.clone() {
-                    drop(state);
-                    self.close();
-                    return Err(fault);
-                }
-                if state.engine.up.as_ref().is_some_and(|up| up.is_warming_up()) || state.engine.service.holds
-                {
-                    state.set_wake(&self.outside);
-                    return Ok(true);
-                }
-                if state.engine.up.is_none() && Instant::now() < deadline {
-                    state.closed = true;
-                    return Ok(false);
-                }
-                if Instant::now() >= deadline {
-                    drop(state);
-                    self.close();
-                    let what =
-                        format!("process {pid} did not answer within {:?}", self.outside.config.handshake);
-                    let now = "if it hangs, end it and call again; nothing was changed";
-                    return Err(Error::new(ErrorKind::NoAnswer, what, now).with_pid(pid));
-                }
-            }
-            self.wait(deadline.saturating_duration_since(Instant::now()).into(), &mut Vec::new())?;
-        }
-    }
-
-    /// Waits for something to happen, and lets it.
-    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<(u64, u32)>) -> Result<()> {
-        self.outside.epoll.wait(ready, timeout).map_err(|error| Error::system("epoll_wait", &error))?;
-        let mut state = self.lock()?;
-        for (token, _) in ready.drain(..) {
-            state.happened(token, &self.outside);
-        }
-        state.pump(&self.outside);
-        Ok(())
-    }
-
-    #[inline]
-    fn next_event(self: &Arc<Self>, timeout: Option<Duration>) -> Result<Option<Event>> {
-        let mut state = self.lock()?;
-        if !state.drain_taken
-            && let Some(event) = state.next_event(self)
-        {
-            state.set_wake(&self.outside);
-            return Ok(Some(event));
-        }
-        drop(state);
-        self.await_event(timeout)
-    }
-
-    fn await_event(self: &Arc<Self>, timeout: Option<Duration>) -> Result<Option<Event>> {
-        let mut ready = match self.polling.try_lock() {
-            Ok(ready) => ready,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                let what = "another thread waits for events";
-                return Err(Error::new(ErrorKind::WrongState, what, "one at a time; nothing was changed"));
-            }
-        };
-        // The clock is read only before a wait: a queue of events is handed out without.
-        let mut until = None;
-        let mut looked = false;
-        loop {
-            let mut state = self.lock()?;
-            if state.drain_taken || state.events.is_empty() {
-                let now = self.outside.now();
-                state.application_is_back(now);
-                if state.events.is_empty() {
-                    state.settle_down(now);
-                }
-                state.pump(&self.outside);
-            }
-            if let Some(event) = state.next_event(self) {
-                state.set_wake(&self.outside);
-                return Ok(Some(event));
-            }
-            let left = match (timeout, until) {
-                (None, _) => None,
-                (Some(timeout), None) => {
-                    until = Some(Instant::now() + timeout.min(LONGEST));
-                    Some(timeout)
-                }
-                (Some(_), Some(until)) => Some(until.saturating_duration_since(Instant::now())),
-            };
-            state.set_wake(&self.outside);
-            if looked && left == Some(Duration::ZERO) {
-                return Ok(None);
-            }
-            drop(state);
-            looked = true;
-            self.wait(left, &mut ready)?;
-        }
-    }
-
-    /// The state, unless the handle is of no more use.
-    fn lock(&self) -> Result<MutexGuard<'_, State>> {
-        if self.mark.forked() {
-            return Err(self.bury());
-        }
-        // A panic while the lock was held is a fault of ours; what is half done is still decided by the shared words.
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.closed {
-            return Err(Error::new(ErrorKind::Closed, "the handle was closed", "open a new one"));
-        }
-        Ok(state)
-    }
-
-    /// We are in a child: close the copies of link and takeover socket, which are the parent's.
-    fn bury(&self) -> Error {
-        // Another thread of the parent may have held the lock at the fork: then it stays locked here, and exec closes.
-        if let Ok(mut state) = self.state.try_lock() {
-            state.forget();
-        }
-        let what = "the handle belongs to the process that this one was forked from";
-        Error::new(
-            ErrorKind::Forked,
-            what,
-            "that process goes on as it was; open a handle of your own after exec",
-        )
-    }
-
-    fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> R {
-        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Changes the state, and carries out what follows.
-    fn change<R>(&self, change: impl FnOnce(&mut State, &Outside) -> R) -> Result<R> {
-        let mut state = self.lock()?;
-        let changed = change(&mut state, &self.outside);
-        state.pump(&self.outside);
-        state.set_wake(&self.outside);
-        Ok(changed)
-    }
-
-    fn close(&self) {
-        let Ok(mut state) = self.lock() else { return };
-        state.engine.leave();
-        state.pump(&self.outside);
-        state.closed = true;
-        state.forget();
-        // Whoever waits in next_event finds the handle closed.
-        let _ = self.outside.wake.signal();
-    }
-}
-
 impl Holder for Inner {
     fn adopt(&self, _: u64, slot: u32, connection: &Adopted) -> Result<bool> {
         let mut state = self.lock()?;
@@ -530,11 +307,5 @@ impl Holder for Inner {
         if let Ok(mut state) = self.lock() {
             state.say_why(why);
         }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.close();
     }
 }

@@ -3,8 +3,10 @@
 use super::actions::{Millis, Tell};
 use super::event::Event;
 use super::explain::refuse_note;
+use super::flush::flush_link;
 use super::link::{Arrival, Flushed, Link};
-use super::state::{Outside, Queued, State, flush_link};
+use super::outside::Outside;
+use super::state::{Queued, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::sys::{process, unix};
@@ -41,7 +43,7 @@ struct Worker {
     serial: u32,
     link: Link,
     pidfd: Option<OwnedFd>,
-    /// How many lanes it got, from workers of our predecessor and to workers of our successor.
+    /// How many lanes it has from workers of our predecessor, and how many it got to workers of our successor.
     adopting: u32,
     offering: u32,
     accepts: bool,
@@ -142,7 +144,8 @@ impl State {
             let what = "the predecessor asks for a lane where there are none";
             return Err(Error::new(ErrorKind::OutOfOrder, what, "the predecessor goes on serving"));
         };
-        let Some(worker) = self.seats.taken.iter_mut().min_by_key(|worker| worker.adopting) else {
+        let workers = self.seats.taken.iter_mut().filter(|worker| worker.adopting < MOST_LANES);
+        let Some(worker) = workers.min_by_key(|worker| worker.adopting) else {
             self.seats.owed.push(asked);
             self.seats.owed.truncate(MOST_LANES as usize);
             return Ok(());
@@ -153,6 +156,7 @@ impl State {
         let attempt = self.engine.service.me;
         worker.link.queue(Message::Lane(Lane { attempt, seat: None, offers: false }), vec![ours]);
         up.link.queue(Message::Lane(Lane { attempt, seat: asked, offers: true }), vec![theirs]);
+        self.count_workers();
         Ok(())
     }
 
@@ -199,6 +203,7 @@ impl State {
             }
             Report::Stopped(since) => worker.accepts &= since != drain,
             Report::Migrated(since) => worker.migrates &= since != drain,
+            Report::LaneOver => worker.adopting = worker.adopting.saturating_sub(1),
             Report::WantsLane => {
                 let serial = Some(worker.serial);
                 if let Some(down) = self.down.as_mut().filter(|down| down.has_lanes) {
@@ -220,7 +225,8 @@ impl State {
         });
     }
 
-    /// What waited for our workers may go on: DRAINING until all have stopped, Done until all are through.
+    /// What waited for our workers may go on: a drain until none is given connections any more, DRAINING until all have
+    /// stopped, Done until all are through.
     fn workers_went_on(&mut self, now: Millis) {
         self.count_workers();
         if self.seats.arbiter_stopped && !self.engine.service.workers_accept {
@@ -238,6 +244,7 @@ impl State {
         let service = &mut self.engine.service;
         service.workers_accept = self.seats.taken.iter().any(|worker| worker.accepts);
         service.workers_migrate = self.seats.taken.iter().any(|worker| worker.migrates);
+        service.workers_receive = self.seats.taken.iter().any(|worker| worker.adopting > 0);
     }
 
     /// Workers hear of whatever happens to the service, as the arbiter's application does.

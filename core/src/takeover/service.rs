@@ -1,9 +1,8 @@
-//! Whether the application is fit to serve, and what is left when it is over.
+//! Whether the application is fit to serve.
 
 use super::actions::{Millis, Standing};
-use super::lobby::Lobby;
-use super::seats::Seats;
-use super::state::{Outside, State};
+use super::outside::Outside;
+use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::{self, Role};
 
@@ -33,18 +32,6 @@ impl State {
         self.engine.ready(now);
         self.seats.ready();
         Ok(())
-    }
-
-    /// Closes everything without a word to anybody.
-    pub(super) fn forget(&mut self) {
-        self.up = None;
-        self.down = None;
-        self.takeover_socket = None;
-        self.listeners.clear();
-        self.lobby = Lobby::default();
-        self.seats = Seats::default();
-        self.events.clear();
-        self.deed = None;
     }
 
     /// Sends a batch as soon as it is full; the last one goes when the application has nothing to add.

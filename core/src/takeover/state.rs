@@ -1,111 +1,30 @@
-//! What a handle holds, and how actions are carried out: the bridge between the pure engine and the kernel.
+//! What a handle holds, and its turn: what has happened, what the engine says, what comes next.
 
-use super::Shared;
-use super::actions::{Action, Durations, Millis, Say, Side, Step, Tell, earliest};
-use super::config::Config;
+use super::Inner;
+use super::actions::{Millis, Step, earliest};
 use super::engine::Engine;
-use super::event::{Event, Returned};
-use super::explain::hung;
-use super::link::{Flushed, Link};
+use super::event::Event;
+use super::handle::Guarded;
 use super::listeners::Listeners;
 use super::lobby::Lobby;
 use super::lower::Down;
 use super::offer::Offer;
-use super::path;
+use super::outside::{DOWN, DOWN_DEATH, LOBBY, Outside, SERVICE, SIGNAL, TIMER, UP, UP_DEATH};
 use super::seats::{SEAT, Seats};
 use super::upper::{Up, unfit};
 use crate::drain::DrainSignals;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::listener::is_unserved;
 use crate::observe::Progress;
 use crate::ownership::SharedDeed;
-use crate::sys::poll::{Epoll, EventFd, TimerFd};
-use crate::sys::unix;
-use crate::wire::message::{Message, Ready};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
 
-pub(super) const WAKE: u64 = 0;
-pub(super) const TIMER: u64 = 1;
-pub(super) const SERVICE: u64 = 2;
-pub(super) const UP: u64 = 3;
-pub(super) const UP_DEATH: u64 = 4;
-pub(super) const DOWN: u64 = 5;
-pub(super) const DOWN_DEATH: u64 = 6;
-pub(super) const SIGNAL: u64 = 7;
-pub(super) const LOBBY: u64 = 16;
-
-/// Newcomers may be many while a service is being started again and again.
-const BACKLOG: i32 = 64;
 /// Messages read before others have their turn: a peer that never stops talking must not keep us from the clock, nor from
 /// the application. The poller is level-triggered, so what is left comes at once.
 const AT_ONCE: usize = 64;
-/// How long to wait where the kernel has no room for descriptors in flight.
-pub(super) const LATER: Millis = 5;
-
-/// What is the same for the whole life of a handle; used without the lock.
-#[derive(Debug)]
-pub(super) struct Outside {
-    pub path: PathBuf,
-    pub config: Config,
-    pub epoll: Epoll,
-    pub wake: EventFd,
-    pub timer: TimerFd,
-    pub signals: Option<DrainSignals>,
-    pub start: Instant,
-}
-
-impl Outside {
-    pub(super) fn new(path: PathBuf, config: Config) -> Result<Outside> {
-        let system = |error: std::io::Error| Error::system("setting up", &error).now("nothing was changed");
-        let signals = match config.drain_signals.as_slice() {
-            [] => None,
-            signals => Some(DrainSignals::new(signals)?),
-        };
-        let outside = Outside {
-            path,
-            config,
-            epoll: Epoll::new().map_err(system)?,
-            wake: EventFd::new().map_err(system)?,
-            timer: TimerFd::new().map_err(system)?,
-            signals,
-            start: Instant::now(),
-        };
-        outside.watch(Some(outside.wake.as_fd()), WAKE)?;
-        outside.watch(Some(outside.timer.as_fd()), TIMER)?;
-        outside.watch(outside.signals.as_ref().map(AsFd::as_fd), SIGNAL)?;
-        Ok(outside)
-    }
-
-    pub(super) fn now(&self) -> Millis {
-        self.start.elapsed().as_millis() as Millis
-    }
-
-    pub(super) fn watch(&self, fd: Option<BorrowedFd<'_>>, token: u64) -> Result<()> {
-        let Some(fd) = fd else { return Ok(()) };
-        self.epoll.add(fd, token, false).map_err(|error| Error::system("epoll_ctl", &error))
-    }
-
-    pub(super) fn unwatch(&self, fd: Option<BorrowedFd<'_>>) {
-        if let Some(fd) = fd {
-            // It may not have been watched; then there is nothing to undo.
-            let _ = self.epoll.remove(fd);
-        }
-    }
-
-    pub(super) fn durations(&self) -> Durations {
-        let millis = |duration: Duration| duration.as_millis() as Millis;
-        Durations {
-            handshake: millis(self.config.handshake),
-            ready: millis(self.config.ready),
-            commit: millis(self.config.commit),
-            drain: millis(self.config.drain),
-            probation: millis(self.config.probation),
-        }
-    }
-}
 
 /// What waits to be handed to the application. The two that come by the thousand are small.
 #[derive(Debug)]
@@ -145,7 +64,7 @@ pub(super) struct State {
     pub drained_before: bool,
     wake_is_set: bool,
     timer_is_at: Option<Millis>,
-    retry_at: Option<Millis>,
+    pub retry_at: Option<Millis>,
     hang_check_at: Option<Millis>,
 }
 
@@ -190,52 +109,7 @@ impl State {
         }
     }
 
-    /// Something happened on the descriptor that has this token.
-    pub(super) fn happened(&mut self, token: u64, out: &Outside) {
-        let now = out.now();
-        match token {
-            TIMER => {
-                let _ = out.timer.clear();
-                self.timer_is_at = None;
-            }
-            SERVICE => self.admit(out),
-            UP => {
-                for _ in 0..AT_ONCE {
-                    if !self.read_up(out) {
-                        break;
-                    }
-                    self.pump(out);
-                }
-            }
-            UP_DEATH => self.predecessor_died(out),
-            DOWN => {
-                for _ in 0..AT_ONCE {
-                    if !self.read_down(now) {
-                        break;
-                    }
-                    self.pump(out);
-                }
-            }
-            DOWN_DEATH => {
-                out.unwatch(self.down.as_ref().map(|down| down.pidfd.as_fd()));
-                if let Some(down) = &self.down {
-                    down.link.shut_reading();
-                }
-                while self.read_down(now) {}
-                self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.died(context)));
-            }
-            SIGNAL => {
-                if let Some(Ok(Some(_))) = out.signals.as_ref().map(DrainSignals::take) {
-                    self.engine.drain(now);
-                }
-            }
-            token if token >= SEAT => self.read_seat(token, out),
-            token if token >= LOBBY => self.receive_newcomer(token, out),
-            _ => {}
-        }
-    }
-
-    fn predecessor_died(&mut self, out: &Outside) {
+    pub(super) fn predecessor_died(&mut self, out: &Outside) {
         out.unwatch(self.up.as_ref().and_then(|up| up.pidfd.as_ref()).map(AsFd::as_fd));
         // Messages outlive their sender: what it had queued comes first, then end-of-file. Nothing more can be its own:
         // whoever else holds a copy of the link is shut out.
@@ -246,18 +120,10 @@ impl State {
         self.engine.with(out.now(), |up, _, context| up.as_mut().map(|up| up.died(context)));
     }
 
-    fn read_up_to_the_end(&mut self, out: &Outside) {
+    pub(super) fn read_up_to_the_end(&mut self, out: &Outside) {
         while self.up.as_ref().is_some_and(|up| up.link.can_be_read()) {
             self.read_up(out);
         }
-    }
-
-    /// Before waiting: whatever is gathered goes out.
-    pub(super) fn settle_down(&mut self, now: Millis) {
-        if let Some(down) = &mut self.down {
-            down.seal_batch();
-        }
-        self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.answer(context)));
     }
 
     /// Runs the engine until it is idle, carries out what it says, sends what is queued.
@@ -294,211 +160,6 @@ impl State {
             out.unwatch(up.link.socket());
             out.unwatch(up.pidfd.as_ref().map(AsFd::as_fd));
         }
-    }
-
-    fn act(&mut self, action: Action, out: &Outside, now: Millis) {
-        match action {
-            Action::Send(Side::Up, say) => {
-                let message = match say {
-                    Say::ListenersAck => Message::ListenersAck,
-                    Say::Ready => Message::Ready(Ready { retired: self.listeners.left_to_the_predecessor() }),
-                    _ => Message::Answer,
-                };
-                if let Some(up) = &mut self.up {
-                    up.link.queue(message, Vec::new());
-                }
-            }
-            Action::Send(Side::Down, Say::Welcome) => self.send_welcome(out),
-            Action::Send(Side::Down, Say::Listeners) => self.send_listeners(now),
-            Action::Send(Side::Down, Say::Draining) => {
-                // Nobody is welcomed until the outcome is known: newcomers wait in the backlog.
-                out.unwatch(self.takeover_socket.as_ref().map(AsFd::as_fd));
-                self.send_draining(out);
-            }
-            Action::Send(Side::Down, say) => {
-                if let Some(down) = &mut self.down {
-                    match say {
-                        Say::Last => down.say_last(),
-                        _ => down.link.queue(Message::Note(hung()), Vec::new()),
-                    }
-                }
-            }
-            Action::Close(side) => self.close_link(side, out),
-            Action::ShutReading(_) => {
-                if let Some(up) = &self.up {
-                    up.link.shut_reading();
-                }
-                // What is queued can still be read, then end-of-file: at once, for nothing more can come.
-                self.read_up_to_the_end(out);
-            }
-            Action::TurnDown(slot) => self.turn_down_offer(slot),
-            Action::LookUp if self.up.as_ref().is_some_and(Up::is_dead) => self.predecessor_died(out),
-            Action::LookUp => {
-                self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.lives(context)));
-            }
-            Action::CloseService => self.close_service(out),
-            Action::Retire => {
-                if let Some(socket) = &self.takeover_socket {
-                    // Where it fails the path is left behind, stale: the next one takes it over by the rule.
-                    let _ = path::unlink_own(&out.path, socket.as_fd());
-                }
-                self.close_service(out);
-            }
-            Action::Serve => self.serve(out),
-            Action::Tell(tell) => self.tell(tell, out),
-        }
-    }
-
-    fn close_link(&mut self, side: Side, out: &Outside) {
-        // A parting NOTE may be queued; whether it arrives does not matter.
-        let link = match side {
-            Side::Up => self.up.as_mut().map(|up| &mut up.link),
-            Side::Down => self.down.as_mut().map(|down| {
-                down.drop_unsent_offers();
-                &mut down.link
-            }),
-        };
-        if let Some(link) = link {
-            out.unwatch(link.socket());
-            link.close();
-        }
-    }
-
-    fn close_service(&mut self, out: &Outside) {
-        self.listeners.clear();
-        if let Some(socket) = self.takeover_socket.take() {
-            out.unwatch(Some(socket.as_fd()));
-        }
-        self.lobby.clear(out);
-    }
-
-    /// We are the owner: listen again, so that SO_PEERCRED shows newcomers us.
-    pub(super) fn serve(&mut self, out: &Outside) {
-        self.listeners.own();
-        if let Some(socket) = &self.takeover_socket {
-            let _ = unix::listen(socket.as_fd(), BACKLOG);
-            out.unwatch(Some(socket.as_fd()));
-            let _ = out.watch(Some(socket.as_fd()), SERVICE);
-        }
-    }
-
-    fn tell(&mut self, tell: Tell, out: &Outside) {
-        self.tell_workers(tell, out);
-        let event = match tell {
-            Tell::Offer(_) => return self.events.push_back(Queued::Offer),
-            Tell::Drain { successor } => {
-                let down = self.down.as_ref().filter(|_| successor);
-                Some(Event::Drain {
-                    successor: down.map(|down| down.peer.clone()),
-                    deadline: out.config.drain,
-                    reads: down.map(|down| down.reads.clone()).unwrap_or_default(),
-                    retired: down.map(|_| self.listeners.retired()).unwrap_or_default(),
-                })
-            }
-            Tell::Settled(slot) => {
-                let id = self.settled(slot);
-                self.events.extend(id.map(Queued::Settled));
-                None
-            }
-            Tell::Refused(slot) => self.returned(slot).map(|c| Event::Returned(c, Returned::Refused)),
-            Tell::TakenBack(slot) => {
-                // Where everything goes back, what waits to be sent does not go out any more.
-                let offering = self.engine.down.as_ref().is_some_and(|down| down.takes_offers());
-                if let Some(down) = self.down.as_mut().filter(|_| !offering) {
-                    down.drop_unsent_offers();
-                }
-                self.returned(slot).map(|c| Event::Returned(c, Returned::TakenBack))
-            }
-            Tell::Committed => Some(Event::Committed { generation: self.generation }),
-            Tell::Resume(cause) => Some(Event::Resume { cause: self.explain_down(cause) }),
-            Tell::Accept(cause) => Some(Event::Accept { cause: self.explain_down(cause) }),
-            Tell::Relieved => Some(Event::Relieved),
-            Tell::Aborted(cause) => Some(Event::Aborted { cause: self.explain_up(cause) }),
-            Tell::Done { left } => {
-                // The application's copies are the last ones then: what it does not accept, nobody does.
-                self.listeners.held.retain(|held| !held.retired);
-                // Draining alone it is the application that knows how many are left, and says so.
-                let alone = left > 0 && self.down.is_none();
-                Some(Event::Done { left: if alone { self.connections.max(1) } else { left } })
-            }
-        };
-        self.events.extend(event.map(|event| Queued::Event(Box::new(event))));
-        if let (Tell::Settled(_) | Tell::Refused(_) | Tell::TakenBack(_), Some(down)) = (tell, &mut self.down)
-            && std::mem::take(&mut down.wants_room)
-        {
-            self.events.push_back(Queued::Event(Box::new(Event::Room)));
-        }
-    }
-
-    /// The next event, if one is there.
-    #[inline]
-    pub(super) fn next_event(&mut self, inner: &Shared) -> Option<Event> {
-        loop {
-            match self.events.pop_front()? {
-                Queued::Settled(id) => {
-                    let event = Event::Settled(id);
-                    event.is_given();
-                    return Some(event);
-                }
-                Queued::Event(event) => {
-                    event.is_given();
-                    self.drain_taken |= matches!(*event, Event::Drain { .. });
-                    self.drained_before |= self.drain_taken;
-                    return Some(*event);
-                }
-                Queued::Offer => {
-                    let Some(parcel) = self.up.as_mut().and_then(|up| up.parcels.pop_front()) else {
-                        continue;
-                    };
-                    let Some(why) = unfit(&parcel) else {
-                        let event = Event::Offer(Offer::new(parcel, UP, inner.clone()));
-                        event.is_given();
-                        return Some(event);
-                    };
-                    self.refuse_parcel(&parcel);
-                    self.say_why(why);
-                }
-            }
-        }
-    }
-
-    /// Sends what is queued. Whether the engine has something to do because of it.
-    fn flush(&mut self, out: &Outside, now: Millis) -> bool {
-        let mut more = self.flush_seats(out, now);
-        if let Some(up) = self.up.as_mut().filter(|up| up.link.has_queued()) {
-            match flush_link(&mut up.link, UP, out) {
-                Ok(Flushed::Later) => self.retry(now),
-                Ok(_) => {}
-                Err(error) => {
-                    up.link.outbox.clear();
-                    self.give_up(error, now);
-                    more = true;
-                }
-            }
-        }
-        if let Some(down) = self.down.as_mut().filter(|down| down.link.has_queued()) {
-            match flush_link(&mut down.link, DOWN, out) {
-                Ok(Flushed::Later) => self.retry(now),
-                Ok(Flushed::BadDescriptor) => {
-                    if let Some(batch) = down.link.bad.take() {
-                        self.withdraw(&batch, now);
-                    }
-                    more = true;
-                }
-                Ok(_) => {}
-                Err(_) => {
-                    down.link.outbox.clear();
-                    self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.broke(context)));
-                    more = true;
-                }
-            }
-        }
-        more
-    }
-
-    /// The kernel has no room now: flush again a little later.
-    pub(super) fn retry(&mut self, now: Millis) {
-        self.retry_at = Some(now + LATER);
     }
 
     /// Rule 11: whoever holds a listener accepts from it when its queue stays unserved.
@@ -546,26 +207,138 @@ impl State {
             || self.down.as_ref().is_some_and(|down| down.has_batch())
             || self.engine.up.as_ref().is_some_and(|up| up.owes_answer())
     }
+}
 
-    /// Before returning to the application: the event descriptor is readable exactly while there is work.
-    pub(super) fn set_wake(&mut self, out: &Outside) {
+impl Guarded for State {
+    const CLOSED: &'static str = "open a new one";
+    const FORKED: &'static str = "that process goes on as it was; open a handle of your own after exec";
+
+    fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn is_back(&self) -> bool {
+        self.drain_taken
+    }
+
+    fn leave(&mut self, out: &Outside) {
+        self.engine.leave();
+        self.pump(out);
+        self.closed = true;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.up = None;
+        self.down = None;
+        self.takeover_socket = None;
+        self.listeners.clear();
+        self.lobby = Lobby::default();
+        self.seats = Seats::default();
+        self.events.clear();
+        self.deed = None;
+    }
+
+    fn before_waiting(&mut self, out: &Outside) {
+        if !self.drain_taken && !self.events.is_empty() {
+            return;
+        }
+        let now = out.now();
+        self.application_is_back(now);
+        if self.events.is_empty() {
+            // Whatever is gathered goes out.
+            if let Some(down) = &mut self.down {
+                down.seal_batch();
+            }
+            self.engine.with(now, |up, _, context| up.as_mut().map(|up| up.answer(context)));
+        }
+        self.pump(out);
+    }
+
+    fn happened(&mut self, token: u64, out: &Outside) {
+        let now = out.now();
+        match token {
+            TIMER => {
+                let _ = out.timer.clear();
+                self.timer_is_at = None;
+            }
+            SERVICE => self.admit(out),
+            UP => {
+                for _ in 0..AT_ONCE {
+                    if !self.read_up(out) {
+                        break;
+                    }
+                    self.pump(out);
+                }
+            }
+            UP_DEATH => self.predecessor_died(out),
+            DOWN => {
+                for _ in 0..AT_ONCE {
+                    if !self.read_down(now) {
+                        break;
+                    }
+                    self.pump(out);
+                }
+            }
+            DOWN_DEATH => {
+                out.unwatch(self.down.as_ref().map(|down| down.pidfd.as_fd()));
+                if let Some(down) = &self.down {
+                    down.link.shut_reading();
+                }
+                while self.read_down(now) {}
+                self.engine.with(now, |_, down, context| down.as_mut().map(|down| down.died(context)));
+            }
+            SIGNAL => {
+                if let Some(Ok(Some(_))) = out.signals.as_ref().map(DrainSignals::take) {
+                    self.engine.drain(now);
+                }
+            }
+            token if token >= SEAT => self.read_seat(token, out),
+            token if token >= LOBBY => self.receive_newcomer(token, out),
+            _ => {}
+        }
+    }
+
+    fn pump(&mut self, out: &Outside) {
+        State::pump(self, out);
+    }
+
+    #[inline]
+    fn next_event(&mut self, inner: &Arc<Inner>) -> Option<Event> {
+        loop {
+            match self.events.pop_front()? {
+                Queued::Settled(id) => {
+                    let event = Event::Settled(id);
+                    event.is_given();
+                    return Some(event);
+                }
+                Queued::Event(event) => {
+                    event.is_given();
+                    self.drain_taken |= matches!(*event, Event::Drain { .. });
+                    self.drained_before |= self.drain_taken;
+                    return Some(*event);
+                }
+                Queued::Offer => {
+                    let Some(parcel) = self.up.as_mut().and_then(|up| up.parcels.pop_front()) else {
+                        continue;
+                    };
+                    let Some(why) = unfit(&parcel) else {
+                        let event = Event::Offer(Offer::new(parcel, UP, inner.clone()));
+                        event.is_given();
+                        return Some(event);
+                    };
+                    self.refuse_parcel(&parcel);
+                    self.say_why(why);
+                }
+            }
+        }
+    }
+
+    fn set_wake(&mut self, out: &Outside) {
         let work = self.has_work();
         if work != self.wake_is_set {
             self.wake_is_set = work;
             let _ = if work { out.wake.signal() } else { out.wake.clear() };
         }
     }
-}
-
-/// Sends what is queued on `link`, and waits for room where there is none.
-pub(super) fn flush_link(link: &mut Link, token: u64, out: &Outside) -> Result<Flushed> {
-    let waited = link.waits_for_room;
-    let flushed = link.flush();
-    link.waits_for_room = matches!(flushed, Ok(Flushed::Full));
-    if let (true, Some(socket)) = (waited != link.waits_for_room, link.socket()) {
-        out.epoll
-            .modify(socket, token, link.waits_for_room)
-            .map_err(|error| Error::system("epoll_ctl", &error))?;
-    }
-    flushed
 }

@@ -114,4 +114,7 @@ pub enum Report {
     /// It has connections to migrate, and no lane.
     #[n(3)]
     WantsLane,
+    /// A lane on which it adopted is over: everything that came is answered, and nothing more will come.
+    #[n(4)]
+    LaneOver,
 }

@@ -14,7 +14,7 @@ use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 const SLOTS: u32 = 8;
@@ -98,16 +98,17 @@ fn execute(data: &[u8], kinds: &Kinds) -> Option<()> {
     let mut input = Input(data);
     let owner = input.pick(2)? == 0;
     let (ours, theirs) = unix::pair().ok()?;
-    let inner = Inner::new("/nowhere/zdt.sock".into(), Config::default()).ok()?;
+    let inner = Inner::blank("/nowhere/zdt.sock".as_ref(), Config::default()).ok()?;
     let credentials = process::peer_credentials(ours.as_fd()).ok()?;
     let takeover = if owner {
-        let takeover = Takeover::of(inner.begin(kinds.takeover_socket.try_clone().ok()?).ok()?);
+        inner.begin(kinds.takeover_socket.try_clone().ok()?).ok()?;
+        let takeover = Takeover { inner: Arc::new(inner) };
         takeover.inner.lock().ok()?.admit_one(ours, &takeover.inner.outside);
         takeover.ready().ok()?;
         takeover
     } else {
         inner.join(ours, credentials).ok()?;
-        Takeover::of(inner)
+        Takeover { inner: Arc::new(inner) }
     };
     let mut peer = Peer {
         socket: Some(theirs),

@@ -1,6 +1,7 @@
 //! Walks every interleaving, breadth first, and checks every state.
 
-use super::world::{Kind, Move, PROCESSES, Setup, World};
+use super::moves::{Kind, Move};
+use super::world::{PROCESSES, Setup, World};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};

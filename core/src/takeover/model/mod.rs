@@ -5,9 +5,13 @@
 #![allow(clippy::unwrap_used)]
 #![cfg_attr(fuzzing, allow(dead_code, unused_macros))]
 
+mod acting;
+mod connections;
 mod explore;
 mod judge;
 mod kernel;
+mod moves;
+mod sockets;
 #[cfg(test)]
 mod traces;
 mod wander;

@@ -4,7 +4,8 @@
 use super::super::actions::{Side, Standing, Timer};
 use super::super::rules::{Rule, Rules};
 use super::explore::explore;
-use super::world::{Move, Setup, World};
+use super::moves::Move;
+use super::world::{Setup, World};
 use super::{LIMIT, setup};
 
 const P: usize = 0;

@@ -5,12 +5,13 @@ use super::super::actions::Tell;
 use super::super::config::{Config, Reads};
 use super::super::event::{Event, Peer, Returned};
 use super::super::explain::refuse_note;
+use super::super::flush::flush_link;
 use super::super::hand::Hand;
 use super::super::link::{Arrival, Flushed, Link};
 use super::super::lower::Down;
 use super::super::offering::{NoOffer, Offering};
+use super::super::outside::Outside;
 use super::super::rules::Rules;
-use super::super::state::{Outside, flush_link};
 use super::super::upper::{Up, check_pidfd};
 use super::state::{LANES, Queued, State};
 use crate::connection::Frozen;
@@ -21,6 +22,7 @@ use crate::ownership::SharedLedger;
 use crate::sys::process::{self, Credentials};
 use crate::wire::limits::VERSIONS;
 use crate::wire::message::{self, Hello, Message, Role, Welcome};
+use crate::wire::seat::Report;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How many connections can be offered on one lane.
@@ -135,9 +137,15 @@ impl Lane {
 }
 
 impl State {
-    /// The arbiter has a new lane for us.
-    pub(super) fn add_lane(&mut self, lane: &message::Lane, mut fds: Vec<OwnedFd>, out: &Outside) {
-        let Some(socket) = fds.pop() else { return };
+    /// The arbiter has a new lane for us. Where descriptors run out it is closed, and the other end sees it.
+    pub(super) fn take_lane(&mut self, lane: &message::Lane, fds: Vec<OwnedFd>, out: &Outside) {
+        if self.add_lane(lane, fds, out).is_none() && !lane.offers {
+            self.report(Report::LaneOver);
+        }
+    }
+
+    fn add_lane(&mut self, lane: &message::Lane, mut fds: Vec<OwnedFd>, out: &Outside) -> Option<()> {
+        let socket = fds.pop()?;
         let token = LANES + 2 * self.next_token;
         self.next_token += 1;
         let end = if lane.offers {
@@ -146,15 +154,13 @@ impl State {
         } else {
             // The kernel knows the arbiter that made the pair, not the worker at its end: 0 is whoever.
             let nobody = Credentials { pid: 0, uid: 0, gid: 0 };
-            let up = Up::hello_as(Role::Lane, lane.attempt, self.number, socket, nobody, out);
-            // Out of descriptors: closed, and the other end sees it.
-            let Ok(up) = up else { return };
+            let up = Up::hello_as(Role::Lane, lane.attempt, self.number, socket, nobody, out).ok()?;
             End::Adopts(Box::new(up), Hand::default(), false)
         };
         let lane = Lane { token, attempt: lane.attempt, end, broken: false };
-        if out.watch(lane.link().socket(), token).is_ok() {
-            self.lanes.push(lane);
-        }
+        out.watch(lane.link().socket(), token).ok()?;
+        self.lanes.push(lane);
+        Some(())
     }
 
     pub(super) fn lane_happened(&mut self, token: u64, out: &Outside) {
@@ -275,13 +281,16 @@ impl State {
 
     /// Lets go of the lanes that are over.
     pub(super) fn reap(&mut self, out: &Outside) {
+        let mut adopted_on = 0;
         self.lanes.retain(|lane| {
             let over = lane.is_over();
             if over {
                 out.unwatch(lane.pidfd());
+                adopted_on += u32::from(matches!(lane.end, End::Adopts(..)));
             }
             !over
         });
+        (0..adopted_on).for_each(|_| self.report(Report::LaneOver));
     }
 
     /// Sends what is queued on the lanes. Whether the kernel wants us to try again later.

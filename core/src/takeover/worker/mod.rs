@@ -18,20 +18,20 @@ mod state;
 mod tests;
 
 use super::NotMigrated;
-use super::config::{Config, LONGEST};
+use super::config::Config;
 use super::event::Event;
+use super::handle::{Guarded, Handle};
 use super::offer::Holder;
-use super::state::Outside;
+use super::outside::Outside;
 use crate::connection::{Adopted, Frozen};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::observe::Progress;
-use crate::sys::process::ForkMark;
 use state::State;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A worker's part in the takeovers of its arbiter: it accepts from the arbiter's listeners, has connections of its own,
 /// and migrates them straight to a worker of the successor.
@@ -48,13 +48,7 @@ pub struct Worker {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    mark: ForkMark,
-    outside: Outside,
-    state: Mutex<State>,
-    /// Held by the one caller of `next_event`.
-    polling: Mutex<Vec<(u64, u32)>>,
-}
+type Inner = Handle<State>;
 
 impl Worker {
     /// Takes the seat that [`Takeover::seat`](crate::Takeover::seat) gave: in a child after fork, or in a program that
@@ -70,9 +64,7 @@ impl Worker {
     pub fn join(seat: OwnedFd, config: Config) -> Result<Worker> {
         let outside = Outside::new(PathBuf::new(), config.within_reason())?;
         let state = State::join(&seat, &outside)?;
-        let system = |error: std::io::Error| Error::system("setting up", &error);
-        let mark = ForkMark::new().map_err(system)?;
-        let inner = Inner { mark, outside, state: Mutex::new(state), polling: Mutex::default() };
+        let inner = Inner::new(outside, state)?;
         inner.change(|_, _| ())?;
         Ok(Worker { inner: Arc::new(inner) })
     }
@@ -167,82 +159,6 @@ impl fmt::Debug for Worker {
     }
 }
 
-impl Inner {
-    fn next_event(self: &Arc<Self>, timeout: Option<Duration>) -> Result<Option<Event>> {
-        let mut ready = match self.polling.try_lock() {
-            Ok(ready) => ready,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                let what = "another thread waits for events";
-                return Err(Error::new(ErrorKind::WrongState, what, "one at a time; nothing was changed"));
-            }
-        };
-        let until = timeout.map(|timeout| Instant::now() + timeout.min(LONGEST));
-        let mut looked = false;
-        loop {
-            let mut state = self.lock()?;
-            state.before_waiting();
-            state.pump(&self.outside);
-            state.go_on(&self.outside);
-            if let Some(event) = state.next_event(|| self.clone()) {
-                state.set_wake(&self.outside);
-                return Ok(Some(event));
-            }
-            state.set_wake(&self.outside);
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if looked && left == Some(Duration::ZERO) {
-                return Ok(None);
-            }
-            drop(state);
-            looked = true;
-            self.outside.epoll.wait(&mut ready, left).map_err(|error| Error::system("epoll_wait", &error))?;
-            let mut state = self.lock()?;
-            for (token, _) in ready.drain(..) {
-                state.happened(token, &self.outside);
-            }
-        }
-    }
-
-    /// The state, unless the handle is of no more use.
-    fn lock(&self) -> Result<MutexGuard<'_, State>> {
-        if self.mark.forked() {
-            // Another thread may have held the lock at the fork: then it stays locked here, and exec closes.
-            if let Ok(mut state) = self.state.try_lock() {
-                state.forget();
-            }
-            let what = "the handle belongs to the process that this one was forked from";
-            return Err(Error::new(ErrorKind::Forked, what, "that process goes on as it was"));
-        }
-        // A panic while the lock was held is a fault of ours; what is half done is still decided by the shared words.
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.closed {
-            return Err(Error::new(ErrorKind::Closed, "the handle was closed", "take another seat"));
-        }
-        Ok(state)
-    }
-
-    fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> R {
-        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Changes the state, and carries out what follows.
-    fn change<R>(&self, change: impl FnOnce(&mut State, &Outside) -> R) -> Result<R> {
-        let mut state = self.lock()?;
-        state.application_is_back();
-        let changed = change(&mut state, &self.outside);
-        state.pump(&self.outside);
-        state.set_wake(&self.outside);
-        Ok(changed)
-    }
-
-    fn close(&self) {
-        let Ok(mut state) = self.lock() else { return };
-        state.leave(&self.outside);
-        // Whoever waits in next_event finds the handle closed.
-        let _ = self.outside.wake.signal();
-    }
-}
-
 impl Holder for Inner {
     fn adopt(&self, link: u64, slot: u32, connection: &Adopted) -> Result<bool> {
         let mut state = self.lock()?;
@@ -263,11 +179,5 @@ impl Holder for Inner {
         if let Ok(mut state) = self.lock() {
             state.say_why(link, why);
         }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.close();
     }
 }

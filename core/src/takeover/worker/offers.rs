@@ -2,8 +2,8 @@
 
 use super::super::explain::refuse_note;
 use super::super::hand::Refusal;
+use super::super::outside::Outside;
 use super::super::rules::Rules;
-use super::super::state::Outside;
 use super::lane::{End, Lane};
 use super::state::{LANES, Queued, State};
 use crate::connection::Adopted;

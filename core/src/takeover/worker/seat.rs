@@ -3,7 +3,7 @@
 use super::super::config::Reads;
 use super::super::event::{Event, Peer};
 use super::super::link::{Arrival, Link};
-use super::super::state::Outside;
+use super::super::outside::Outside;
 use super::state::{ARBITER, ARBITER_DEATH, Draining, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
@@ -73,9 +73,9 @@ impl State {
             match seat.receive(true) {
                 Ok(Arrival::Nothing) => return,
                 Ok(Arrival::Message(Message::Order(order), _)) => self.ordered(order, out),
-                Ok(Arrival::Message(Message::Lane(lane), fds)) => self.add_lane(&lane, fds, out),
-                // Out of descriptors: the kernel closed our end, the other one sees it, and we do without.
-                Ok(Arrival::Truncated(Message::Lane(_), _)) => {}
+                Ok(Arrival::Message(Message::Lane(lane), fds)) => self.take_lane(&lane, fds, out),
+                // Out of descriptors: the kernel closed our end.
+                Ok(Arrival::Truncated(Message::Lane(lane), _)) => self.take_lane(&lane, Vec::new(), out),
                 Ok(Arrival::End) => self.arbiter_is_gone("closed the seat", out),
                 Ok(_) | Err(_) => self.arbiter_is_gone("broke the protocol", out),
             }

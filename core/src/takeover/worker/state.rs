@@ -3,10 +3,13 @@
 use super::super::NotMigrated;
 use super::super::actions::{Millis, earliest};
 use super::super::event::{Event, Peer};
+use super::super::flush::LATER;
+use super::super::handle::Guarded;
 use super::super::link::Link;
-use super::super::offer::{Holder, Offer};
-use super::super::state::{LATER, Outside};
+use super::super::offer::Offer;
+use super::super::outside::{Outside, TIMER};
 use super::super::upper::unfit;
+use super::Inner;
 use super::lane::Lane;
 use crate::connection::Frozen;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +21,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Tokens below are those of every handle; [`super::super::state`].
+/// Tokens below are those of every handle; [`super::super::outside`].
 pub(super) const ARBITER: u64 = 8;
 pub(super) const ARBITER_DEATH: u64 = 9;
 /// From here on those of lanes: even ones for messages, odd ones for the death of the worker at the other end.
@@ -160,6 +163,7 @@ impl State {
     }
 
     pub(super) fn migrated_all(&mut self) -> Result<()> {
+        self.application_is_back();
         match &mut self.draining {
             Some(draining) => draining.complete = true,
             // The attempt was called off meanwhile: Resume is on its way to the application.
@@ -170,30 +174,6 @@ impl State {
             }
         }
         Ok(())
-    }
-
-    /// Something happened on the descriptor that has this token.
-    pub(super) fn happened(&mut self, token: u64, out: &Outside) {
-        match token {
-            super::super::state::TIMER => {
-                let _ = out.timer.clear();
-                self.timer_is_at = None;
-            }
-            ARBITER => self.read_seat(out),
-            ARBITER_DEATH => {
-                out.unwatch(Some(std::os::fd::AsFd::as_fd(&self.arbiter)));
-                // What it had said comes first; a sibling may hold a copy of its end, so there may be no end-of-file.
-                self.read_seat(out);
-                self.arbiter_is_gone("died", out);
-            }
-            token => self.lane_happened(token, out),
-        }
-    }
-
-    /// Before the application waits: what is gathered goes out.
-    pub(super) fn before_waiting(&mut self) {
-        self.application_is_back();
-        self.lanes.iter_mut().for_each(Lane::before_waiting);
     }
 
     /// Sends what is queued, lets go of lanes that are over, and looks at what is due.
@@ -242,10 +222,12 @@ impl State {
 
     /// The application has carried out all that it was told. Where everything is settled the arbiter hears it, and where
     /// the arbiter is gone we are done.
-    pub(super) fn go_on(&mut self, out: &Outside) {
+    fn go_on(&mut self, out: &Outside) {
         if !self.is_through() {
             return;
         }
+        // At the other end it is seen that nothing more comes.
+        self.take_everything_back(out);
         let Some(draining) = &mut self.draining else { return };
         if !std::mem::replace(&mut draining.reported, true) {
             let number = draining.number;
@@ -287,9 +269,65 @@ impl State {
             self.retry_at = Some(now + LATER);
         }
     }
+}
 
-    /// The next event, if one is there.
-    pub(super) fn next_event<H: Holder + 'static>(&mut self, holder: impl Fn() -> Arc<H>) -> Option<Event> {
+impl Guarded for State {
+    const CLOSED: &'static str = "take another seat";
+    const FORKED: &'static str = "that process goes on as it was";
+
+    fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn is_back(&self) -> bool {
+        self.drain_taken
+    }
+
+    fn leave(&mut self, out: &Outside) {
+        self.take_everything_back(out);
+        self.turn_everything_down(out);
+        self.flush(out, out.now());
+        self.closed = true;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.lanes.clear();
+        self.seat = None;
+        self.listeners.clear();
+        self.events.clear();
+    }
+
+    fn before_waiting(&mut self, out: &Outside) {
+        self.application_is_back();
+        // Whatever is gathered goes out.
+        self.lanes.iter_mut().for_each(Lane::before_waiting);
+        self.pump(out);
+        self.go_on(out);
+    }
+
+    fn happened(&mut self, token: u64, out: &Outside) {
+        match token {
+            TIMER => {
+                let _ = out.timer.clear();
+                self.timer_is_at = None;
+            }
+            ARBITER => self.read_seat(out),
+            ARBITER_DEATH => {
+                out.unwatch(Some(std::os::fd::AsFd::as_fd(&self.arbiter)));
+                // What it had said comes first; a sibling may hold a copy of its end, so there may be no end-of-file.
+                self.read_seat(out);
+                self.arbiter_is_gone("died", out);
+            }
+            token => self.lane_happened(token, out),
+        }
+    }
+
+    fn pump(&mut self, out: &Outside) {
+        State::pump(self, out);
+    }
+
+    fn next_event(&mut self, inner: &Arc<Inner>) -> Option<Event> {
         loop {
             match self.events.pop_front()? {
                 Queued::Settled(id) => return Some(Event::Settled(id)),
@@ -301,7 +339,7 @@ impl State {
                 Queued::Offer(token) => {
                     let Some(parcel) = self.next_parcel(token) else { continue };
                     let Some(why) = unfit(&parcel) else {
-                        return Some(Event::Offer(Offer::new(parcel, token, holder())));
+                        return Some(Event::Offer(Offer::new(parcel, token, inner.clone())));
                     };
                     self.refuse(token, parcel.slot, parcel.connection.get());
                     self.say_why(token, why);
@@ -310,8 +348,7 @@ impl State {
         }
     }
 
-    /// Before returning to the application: the event descriptor is readable exactly while there is work.
-    pub(super) fn set_wake(&mut self, out: &Outside) {
+    fn set_wake(&mut self, out: &Outside) {
         let unreported =
             self.draining.as_ref().is_some_and(|draining| !draining.reported) && self.is_through();
         let work = !self.events.is_empty()
@@ -322,22 +359,5 @@ impl State {
             self.wake_is_set = work;
             let _ = if work { out.wake.signal() } else { out.wake.clear() };
         }
-    }
-
-    /// The application leaves: every offer is taken back or answered, then everything is closed.
-    pub(super) fn leave(&mut self, out: &Outside) {
-        self.take_everything_back(out);
-        self.turn_everything_down(out);
-        self.flush(out, out.now());
-        self.closed = true;
-        self.forget();
-    }
-
-    /// Closes everything without a word to anybody.
-    pub(super) fn forget(&mut self) {
-        self.lanes.clear();
-        self.seat = None;
-        self.listeners.clear();
-        self.events.clear();
     }
 }

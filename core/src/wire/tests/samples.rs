@@ -168,6 +168,7 @@ fn report() -> impl Strategy<Value = Report> {
         any::<u32>().prop_map(Report::Stopped),
         any::<u32>().prop_map(Report::Migrated),
         Just(Report::WantsLane),
+        Just(Report::LaneOver),
     ]
 }
 
