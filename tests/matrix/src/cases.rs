@@ -154,8 +154,11 @@ fn never_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
 
     late.let_go_on()?;
     let cause = text(&late.wait_for("aborted")?, "cause")?;
-    if !cause.contains(&format!("the predecessor (process {}) called the attempt off", old.pid())) {
-        return Err(format!("{late} does not say that {old} called it off: {cause}").into());
+    let who = format!("the predecessor (process {}) called the attempt off", old.pid());
+    let why =
+        format!("the successor (process {}) did not do its part before the deadline (Ready)", late.pid());
+    if !cause.contains(&who) || !cause.contains(&why) {
+        return Err(format!("{late} was not told that {old} called it off, and why: {cause}").into());
     }
     late.ends()?;
     crowd.check(&old.who)?;
