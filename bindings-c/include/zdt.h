@@ -72,7 +72,9 @@ template <typename T> static inline T zdt_sized(void) {
 // (successor) We are the owner now, with event.generation.
 #define ZDT_COMMITTED 6
 
-// (predecessor) The attempt is off, or the successor died (event.cause): accept again, from every listener.
+// (predecessor) The attempt is off, or the successor died (event.cause): accept again, from every listener. It may come
+// before the connections that it gives back: whatever was on offer follows as ZDT_RETURNED, or as ZDT_SETTLED where the
+// successor had adopted it.
 #define ZDT_RESUME 7
 
 // (predecessor) The successor owns the service but leaves the queue of a listener unserved (event.cause): accept from it
@@ -266,9 +268,12 @@ typedef struct zdt_config {
     int64_t ready_ms;
     // A successor commits once the first offers are settled, or after this. Default: 10,000.
     int64_t commit_ms;
-    // How long draining may take, from ZDT_DRAIN to ZDT_DONE. Default: 30,000.
+    // How long draining may take: from ZDT_DRAIN until what is still on offer is taken back. Default: 30,000.
     int64_t drain_ms;
-    // How long a predecessor that has drained still watches its successor, to resume if it dies. Default: 10,000.
+    // How long a predecessor still watches its successor once everything is settled, or the drain deadline has come: if
+    // the successor dies meanwhile, ZDT_RESUME follows and the predecessor accepts again; else ZDT_DONE. A successor that
+    // leaves for good, which is no death, ends it: ZDT_RELIEVED, then ZDT_DONE. -1: ZDT_DONE follows at once.
+    // Default: 10,000.
     int64_t probation_ms;
     // How long the queue of a listener may stay unserved until whoever else holds it accepts from it. Default: 5,000.
     int64_t hang_ms;
@@ -417,7 +422,8 @@ typedef struct zdt_event {
     struct zdt_offer *offer;
     // ZDT_DRAIN: who is ready to take the connections; NULL where nobody is.
     const struct zdt_peer *successor;
-    // ZDT_DRAIN: milliseconds from now until what is left is taken back and ZDT_DONE follows.
+    // ZDT_DRAIN: milliseconds from now until what is still on offer is taken back. ZDT_DONE follows: with a successor
+    // after config.probation_ms, without one at once.
     uint64_t deadline_ms;
     // ZDT_DRAIN: which connections the successor can read; none: it did not say, offer everything.
     const struct zdt_reads *const *reads;
@@ -427,8 +433,11 @@ typedef struct zdt_event {
     uint64_t generation;
     // ZDT_RESUME, ZDT_ACCEPT, ZDT_ABORTED: why. Not to be freed.
     const struct zdt_error *cause;
-    // ZDT_DONE: how many offers had to be taken back because the drain deadline came; they returned before this event.
-    // Without a successor, where the deadline came before zdt_migrated_all: how many connections there are, as
+    // ZDT_DONE: how many offers were unanswered when the drain deadline came; ZDT_RETURNED (or ZDT_SETTLED, for one that
+    // was adopted at that moment) has named each before this event. 0: none was. What was never offered is not counted,
+    // and each worker's ZDT_DONE counts its own.
+    //
+    // Draining without a successor, where the deadline came before zdt_migrated_all: how many connections there are, as
     // zdt_set_connections was told, at least 1.
     uint64_t left;
     // ZDT_DRAIN: the listeners that the successor left to us (zdt_retire): go on accepting from these. At ZDT_DONE or

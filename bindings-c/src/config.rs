@@ -31,9 +31,12 @@ pub struct zdt_config {
     pub ready_ms: i64,
     /// A successor commits once the first offers are settled, or after this. Default: 10,000.
     pub commit_ms: i64,
-    /// How long draining may take, from ZDT_DRAIN to ZDT_DONE. Default: 30,000.
+    /// How long draining may take: from ZDT_DRAIN until what is still on offer is taken back. Default: 30,000.
     pub drain_ms: i64,
-    /// How long a predecessor that has drained still watches its successor, to resume if it dies. Default: 10,000.
+    /// How long a predecessor still watches its successor once everything is settled, or the drain deadline has come: if
+    /// the successor dies meanwhile, ZDT_RESUME follows and the predecessor accepts again; else ZDT_DONE. A successor that
+    /// leaves for good, which is no death, ends it: ZDT_RELIEVED, then ZDT_DONE. -1: ZDT_DONE follows at once.
+    /// Default: 10,000.
     pub probation_ms: i64,
     /// How long the queue of a listener may stay unserved until whoever else holds it accepts from it. Default: 5,000.
     pub hang_ms: i64,

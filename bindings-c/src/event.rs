@@ -26,7 +26,9 @@ pub const ZDT_RETURNED: i32 = 4;
 pub const ZDT_ROOM: i32 = 5;
 /// (successor) We are the owner now, with event.generation.
 pub const ZDT_COMMITTED: i32 = 6;
-/// (predecessor) The attempt is off, or the successor died (event.cause): accept again, from every listener.
+/// (predecessor) The attempt is off, or the successor died (event.cause): accept again, from every listener. It may come
+/// before the connections that it gives back: whatever was on offer follows as ZDT_RETURNED, or as ZDT_SETTLED where the
+/// successor had adopted it.
 pub const ZDT_RESUME: i32 = 7;
 /// (predecessor) The successor owns the service but leaves the queue of a listener unserved (event.cause): accept from it
 /// too. Connections accepted this way are served here to their end.
@@ -64,7 +66,8 @@ pub struct zdt_event {
     pub offer: *mut zdt_offer,
     /// ZDT_DRAIN: who is ready to take the connections; NULL where nobody is.
     pub successor: *const zdt_peer,
-    /// ZDT_DRAIN: milliseconds from now until what is left is taken back and ZDT_DONE follows.
+    /// ZDT_DRAIN: milliseconds from now until what is still on offer is taken back. ZDT_DONE follows: with a successor
+    /// after config.probation_ms, without one at once.
     pub deadline_ms: u64,
     /// ZDT_DRAIN: which connections the successor can read; none: it did not say, offer everything.
     pub reads: *const *const zdt_reads,
@@ -74,8 +77,11 @@ pub struct zdt_event {
     pub generation: u64,
     /// ZDT_RESUME, ZDT_ACCEPT, ZDT_ABORTED: why. Not to be freed.
     pub cause: *const zdt_error,
-    /// ZDT_DONE: how many offers had to be taken back because the drain deadline came; they returned before this event.
-    /// Without a successor, where the deadline came before zdt_migrated_all: how many connections there are, as
+    /// ZDT_DONE: how many offers were unanswered when the drain deadline came; ZDT_RETURNED (or ZDT_SETTLED, for one that
+    /// was adopted at that moment) has named each before this event. 0: none was. What was never offered is not counted,
+    /// and each worker's ZDT_DONE counts its own.
+    ///
+    /// Draining without a successor, where the deadline came before zdt_migrated_all: how many connections there are, as
     /// zdt_set_connections was told, at least 1.
     pub left: u64,
     /// ZDT_DRAIN: the listeners that the successor left to us (zdt_retire): go on accepting from these. At ZDT_DONE or

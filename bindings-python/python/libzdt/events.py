@@ -55,7 +55,8 @@ class Drain:
     successor: Peer | None
     """Who is ready to take the connections; None where nobody is."""
     deadline: float
-    """Seconds from now until what is left is taken back and `Done` follows."""
+    """Seconds from now until what is still on offer is taken back. `Done` follows: with a successor after `probation`,
+    without one at once."""
     reads: dict[str, list[int]]
     """Which state versions of which protocols the successor reads; empty: it did not say, offer everything."""
     retired: list[str]
@@ -96,8 +97,9 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """(predecessor) The attempt is off, or the successor died: accept again. What was not settled comes back, before
-    this event or after it."""
+    """(predecessor) The attempt is off, or the successor died: accept again, from every listener. It may come before
+    the connections that it gives back: whatever was on offer follows as `Returned`, or as `Settled` where the successor
+    had adopted it."""
 
     cause: ZdtError
     """Why."""
@@ -130,9 +132,11 @@ class Done:
     """Libzdt has nothing left to do here: finish the connections that returned, if there are any, and exit."""
 
     left: int
-    """How many offers had to be taken back because the drain deadline came; they returned before this event. Without a
-    successor, where the deadline came before `migrated_all`: how many connections there are, as `set_connections` was
-    told, at least 1."""
+    """How many offers were unanswered when the drain deadline came; `Returned` (or `Settled`, for one that was adopted
+    at that moment) has named each before this event. 0: none was. What was never offered is not counted.
+
+    Draining without a successor, where the deadline came before `migrated_all`: how many connections there are, as
+    `set_connections` was told, at least 1."""
 
 
 Event: TypeAlias = Offer | Drain | Settled | Returned | Room | Committed | Resume | Accept | Relieved | Aborted | Done

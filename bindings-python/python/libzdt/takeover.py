@@ -67,9 +67,11 @@ class Takeover:
             handshake: how long the other side may take to answer (default 5).
             ready: how long a successor may warm up between getting the listeners and `ready()` (default 120).
             commit: a successor commits once the first offers are settled, or after this (default 10).
-            drain: how long draining may take, from Drain to Done (default 30).
-            probation: how long a predecessor that has drained still watches its successor, to resume if it dies
-                (default 10).
+            drain: how long draining may take: from Drain until what is still on offer is taken back (default 30).
+            probation: how long a predecessor still watches its successor once everything is settled, or the drain
+                deadline has come: if the successor dies meanwhile, Resume follows and the predecessor accepts again;
+                else Done. A successor that leaves for good, which is no death, ends it: Relieved, then Done. Zero: Done
+                follows at once (default 10).
             hang: how long the queue of a listener may stay unserved until whoever else holds it accepts (default 5).
             on_mismatch: what becomes of a predecessor's listener that is not what `listener()` asks for: an error
                 (ListenerMismatch), or what was asked for is bound and the predecessor's left to it, as by `retire()`.

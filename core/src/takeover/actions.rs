@@ -110,6 +110,8 @@ pub(crate) enum Tell {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
     Send(Side, Say),
+    /// Tell the successor why its attempt is off. A courtesy: what counts is the deed.
+    SayWhy(Cause),
     /// Close the link; what is queued to be sent on it is dropped.
     Close(Side),
     /// shutdown(SHUT_RD): nothing more can be sent to us, what is queued can still be read.

@@ -2,7 +2,7 @@
 
 use super::actions::{Action, Millis, Say, Side, Tell};
 use super::event::{Event, Returned};
-use super::explain::hung;
+use super::explain::{called_off, hung};
 use super::outside::{Outside, SERVICE};
 use super::path::{self, BACKLOG};
 use super::state::{Queued, State};
@@ -37,6 +37,12 @@ impl State {
                         Say::Last => down.say_last(),
                         _ => down.link.queue(Message::Note(hung()), Vec::new()),
                     }
+                }
+            }
+            Action::SayWhy(cause) => {
+                let why = called_off(&self.explain_down(cause));
+                if let Some(down) = &mut self.down {
+                    down.link.queue(Message::Note(why), Vec::new());
                 }
             }
             Action::Close(side) => self.close_link(side, out),

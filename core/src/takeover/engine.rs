@@ -213,7 +213,7 @@ impl Engine {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn next_is_private(&self) -> bool {
         if let Some(action) = self.actions.front() {
-            return matches!(action, Action::Send(..) | Action::Tell(_));
+            return matches!(action, Action::Send(..) | Action::SayWhy(_) | Action::Tell(_));
         }
         let relieving = self.service.standing == Standing::Relieved && self.up.is_some();
         let swaps = self.down.as_ref().is_some_and(Predecessor::next_swaps)

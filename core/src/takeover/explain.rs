@@ -51,6 +51,11 @@ pub(super) fn refuse_note(error: &Error) -> Note {
     Note { number: error.kind().number() as u32, reason: clip(error.what(), MAX_REASON).into() }
 }
 
+/// Why we called the successor's attempt off. Whatever the cause, the number is that of a lost attempt.
+pub(super) fn called_off(cause: &Error) -> Note {
+    refuse_note(&Error::new(ErrorKind::AttemptLost, cause.what(), ""))
+}
+
 pub(super) fn hung() -> Note {
     refuse_note(&Error::new(
         ErrorKind::NoAnswer,

@@ -139,9 +139,13 @@ fn killed_before_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
 }
 
 fn never_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
-    // The next takeover has the same deadline, and a virtual machine takes its time.
-    let ready = if stage.to.language() == "java" { "5000" } else { "1200" };
-    let mut old = stage.start(stage.from, &["--ready-ms", ready])?;
+    // The next takeover has the same deadline, and whoever has a runtime to start takes his time.
+    let ready_ms = match stage.to.language() {
+        "java" => "5000",
+        "python" => "2000",
+        _ => "1000",
+    };
+    let mut old = stage.start(stage.from, &["--ready-ms", ready_ms])?;
     let mut crowd = Crowd::gather(&old.address)?;
     crowd.stir()?;
     let before = old.sockets()?;
@@ -154,8 +158,11 @@ fn never_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
 
     late.let_go_on()?;
     let cause = text(&late.wait_for("aborted")?, "cause")?;
-    if !cause.contains(&format!("the predecessor (process {}) called the attempt off", old.pid())) {
-        return Err(format!("{late} does not say that {old} called it off: {cause}").into());
+    let who = format!("the predecessor (process {}) called the attempt off", old.pid());
+    let why =
+        format!("the successor (process {}) did not do its part before the deadline (Ready)", late.pid());
+    if !cause.contains(&who) || !cause.contains(&why) {
+        return Err(format!("{late} was not told that {old} called it off, and why: {cause}").into());
     }
     late.ends()?;
     crowd.check(&old.who)?;

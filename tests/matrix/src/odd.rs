@@ -95,7 +95,8 @@ fn right_behind(stage: &mut Stage<'_>) -> Result<(), Trouble> {
 }
 
 fn too_slow(stage: &mut Stage<'_>) -> Result<(), Trouble> {
-    let mut old = stage.start(stage.from, &["--drain-ms", "2000"])?;
+    // Long enough for the first message to be answered, and the commit, also where the machine is busy.
+    let mut old = stage.start(stage.from, &["--drain-ms", "3500"])?;
     let mut crowd = Crowd::gather(&old.address)?;
     crowd.stir()?;
     let mut new = stage.start(stage.to, &["--adopt-delay-ms", "100"])?;

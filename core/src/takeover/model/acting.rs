@@ -151,6 +151,7 @@ impl World {
                     end.outbox.push_back(message);
                 }
             }
+            Action::SayWhy(_) => {} // whether it arrives changes nothing
             Action::Close(side) => self.close(k, side),
             Action::ShutReading(side) => {
                 if let Some(end) = self.end_of(k, side) {

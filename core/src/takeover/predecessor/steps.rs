@@ -62,6 +62,7 @@ impl Predecessor {
         self.timers = Timers::default();
         if self.link {
             self.link = false;
+            context.act(Action::SayWhy(cause));
             context.act(Action::Close(Side::Down));
         }
         context.own(epoch);
