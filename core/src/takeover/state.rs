@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// Messages read before others have their turn: a peer that never stops talking must not keep us from the clock, nor from
 /// the application. The poller is level-triggered, so what is left comes at once.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// What waits to be handed to the application. The two that come by the thousand are small.
 #[derive(Debug)]

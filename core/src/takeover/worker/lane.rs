@@ -12,6 +12,7 @@ use super::super::lower::Down;
 use super::super::offering::{NoOffer, Offering};
 use super::super::outside::Outside;
 use super::super::rules::Rules;
+use super::super::state::AT_ONCE;
 use super::super::upper::{Up, check_pidfd};
 use super::state::{LANES, Queued, State};
 use crate::connection::Frozen;
@@ -165,15 +166,17 @@ impl State {
 
     pub(super) fn lane_happened(&mut self, token: u64, out: &Outside) {
         let (died, token) = (token % 2 == 1, token & !1);
-        if let Some(lane) = self.lane(token).filter(|_| died) {
+        if !died {
+            (0..AT_ONCE).all(|_| self.read_lane(token, out));
+            return;
+        }
+        // Everything it had sent is read; a process that was forked over there may hold a copy of its end, and is shut out.
+        if let Some(lane) = self.lane(token) {
             out.unwatch(lane.pidfd());
+            lane.link().shut_reading();
         }
         while self.read_lane(token, out) {}
-        // Nobody is there any more, and everything it had sent was read just now. End-of-file may never come: a process
-        // that was forked over there may hold a copy of its end.
-        if died {
-            self.close_lane(token, out);
-        }
+        self.close_lane(token, out);
     }
 
     pub(super) fn lane(&mut self, token: u64) -> Option<&mut Lane> {
