@@ -36,6 +36,8 @@ pub(super) struct Seats {
     has_lanes: bool,
     /// Lanes that were asked for while no worker was seated.
     owed: Vec<Option<u32>>,
+    /// The predecessor asked for a sign of life, and no worker has given one.
+    is_asked: bool,
 }
 
 #[derive(Debug)]
@@ -70,10 +72,11 @@ impl Seats {
         self.taken.iter_mut().for_each(|worker| worker.tell(Order::Ready));
     }
 
-    /// The predecessor finds a queue unserved: whoever accepts here is asked. Whether that is anybody else's business.
+    /// The predecessor finds a queue unserved: an arbiter that has workers asks them, and does not answer for them.
     pub(super) fn ask_who_is_awake(&mut self) -> bool {
+        self.is_asked = self.next > 0;
         self.taken.iter_mut().for_each(|worker| worker.tell(Order::Hung));
-        !self.taken.is_empty()
+        self.is_asked
     }
 
     pub(super) fn arbiter_has_stopped(&mut self) {
@@ -206,6 +209,7 @@ impl State {
                 worker.pidfd = fds.pop();
                 // Unwatched, its end is seen all the same: as end-of-file.
                 let _ = out.watch(worker.pidfd.as_ref().map(AsFd::as_fd), token + 1);
+                self.a_worker_is_awake();
             }
             Report::Stopped(since) => worker.accepts &= since != drain,
             Report::Migrated(since) => worker.migrates &= since != drain,
@@ -217,11 +221,14 @@ impl State {
                     down.link.queue(Message::Lane(lane), Vec::new());
                 }
             }
-            Report::Awake => {
-                if let Some(up) = &mut self.engine.up {
-                    up.owe_answer();
-                }
-            }
+            Report::Awake => self.a_worker_is_awake(),
+        }
+    }
+
+    /// One that took its seat since is as good as one that was asked.
+    fn a_worker_is_awake(&mut self) {
+        if let (true, Some(up)) = (std::mem::take(&mut self.seats.is_asked), &mut self.engine.up) {
+            up.owe_answer();
         }
     }
 

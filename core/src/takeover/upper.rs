@@ -221,7 +221,6 @@ impl State {
                 if let (false, Some(up)) = (hung, &mut self.up) {
                     up.note = Some(note);
                 }
-                // With workers it is they who must be there: an arbiter that answered for them would be no help to a client.
                 if hung && self.seats.ask_who_is_awake() {
                     return Ok(());
                 }

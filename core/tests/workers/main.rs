@@ -130,8 +130,8 @@ fn what_a_hung_worker_does_not_answer_is_taken_back_at_the_deadline() {
     all_are_served(&clients, &[&first, &second]);
 }
 
-#[test]
-fn an_arbiter_is_no_sign_of_life_of_workers_that_hang() {
+/// The successor's workers hang, and `are_back` then: the predecessor accepts all the while, and no longer.
+fn workers_hang(are_back: impl FnOnce(&mut Team, Vec<Hand>)) {
     let place = Place::new("workers-unserved");
     let mut config = quick();
     (config.hang, config.probation) = (Duration::from_millis(50), PATIENCE);
@@ -152,11 +152,24 @@ fn an_arbiter_is_no_sign_of_life_of_workers_that_hang() {
         second.turn();
     }
     assert_eq!(drains(&first), 1, "nobody over there accepts");
-    second.hands = hung;
+    are_back(&mut second, hung);
     until("Drain, once more", || {
         first.turn();
         second.turn();
         drains(&first) == 2
+    });
+}
+
+#[test]
+fn an_arbiter_is_no_sign_of_life_of_workers_that_hang() {
+    workers_hang(|team, hung| team.hands = hung);
+}
+
+#[test]
+fn a_worker_in_the_place_of_those_that_hung_is_a_sign_of_life() {
+    workers_hang(|team, hung| {
+        drop(hung);
+        team.hands.push(Hand::new(team.arbiter.seat(2).unwrap()));
     });
 }
 

@@ -315,20 +315,29 @@ fn a_memfd_that_lies_costs_its_own_connection_only() {
 fn more_connections_than_the_window_has_end_the_link_and_keep_what_was_adopted() {
     let _alone = alone();
     draining_pair(|successor, peer, ledger| {
-        let (_client, server) = tcp_pair();
-        let mut offers = Vec::new();
+        let (mut client, server) = tcp_pair();
+        let (mut adopted, mut offers) = (None, Vec::new());
         for batch in 0..6 {
             let slots: Vec<u32> = (batch * 253..(batch + 1) * 253).collect();
             slots.iter().for_each(|slot| set_word(ledger, *slot, OFFERED));
             let fds: Vec<&dyn AsFd> = slots.iter().map(|_| &server as &dyn AsFd).collect();
             peer.say(OFFER, &offer(&slots, None), &fds);
             for _ in 0..4 {
-                offers.extend(successor.next_event(Some(Duration::ZERO)).unwrap());
+                match successor.next_event(Some(Duration::ZERO)).unwrap() {
+                    Some(Event::Offer(offer)) if adopted.is_none() => adopted = offer.adopt().unwrap(),
+                    event => offers.extend(event),
+                }
             }
         }
         let told =
             events(successor, |events| events.iter().any(|event| matches!(event, Event::Aborted { .. })));
         let count = told.iter().chain(&offers).filter(|event| matches!(event, Event::Offer(_))).count();
         assert!(count <= 1012, "{count} offers at once");
+        assert_eq!((0..6 * 253).filter(|slot| word(ledger, *slot) == ADOPTED).count(), 1);
+        let socket = std::net::TcpStream::from(adopted.unwrap().socket);
+        std::io::Write::write_all(&mut &socket, b"alive").unwrap();
+        let mut got = [0; 5];
+        std::io::Read::read_exact(&mut client, &mut got).unwrap();
+        assert_eq!(&got, b"alive");
     });
 }

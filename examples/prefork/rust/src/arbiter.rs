@@ -20,7 +20,8 @@ pub fn run(options: &Options) -> Result<(), Trouble> {
     let address = TcpListener::from(listener).local_addr()?; // the workers have copies of their own
     println!("listening {address} {} {}", takeover.generation(), id());
 
-    let mut workers = Workers { options, running: Vec::new() };
+    let running = (0..options.workers).map(|_| None).collect();
+    let mut workers = Workers { options, running };
     workers.fill(&takeover)?;
     takeover.ready()?;
     let (mut serving, mut over) = (true, false);
@@ -54,24 +55,24 @@ pub fn run(options: &Options) -> Result<(), Trouble> {
         }
     }
     drop(takeover);
-    while !workers.running.is_empty() {
+    while workers.reap()? > 0 {
         std::thread::sleep(LOOK); // they finish what they have
-        workers.reap()?;
     }
     Ok(())
 }
 
 struct Workers<'a> {
     options: &'a Options,
-    running: Vec<Child>,
+    /// By number.
+    running: Vec<Option<Child>>,
 }
 
 impl Workers<'_> {
-    /// Starts as many as are missing.
+    /// Starts those that are missing.
     fn fill(&mut self, takeover: &Takeover) -> Result<(), Trouble> {
-        while self.running.len() < self.options.workers as usize {
+        for (number, worker) in self.running.iter_mut().enumerate().filter(|(_, worker)| worker.is_none()) {
             // The service may have begun to drain meanwhile: the event is on its way.
-            let Ok(seat) = takeover.seat(self.running.len() as u32) else { return Ok(()) };
+            let Ok(seat) = takeover.seat(number as u32) else { return Ok(()) };
             let child = Command::new(std::env::current_exe()?)
                 .arg("--worker")
                 .arg(format!("--slowly-ms={}", self.options.slowly_ms))
@@ -81,19 +82,20 @@ impl Workers<'_> {
                 .stdin(Stdio::from(seat)) // and is closed here
                 .spawn()?;
             println!("worker {}", child.id());
-            self.running.push(child);
+            *worker = Some(child);
         }
         Ok(())
     }
 
-    fn reap(&mut self) -> Result<(), Trouble> {
-        let mut running = Vec::new();
-        for mut child in self.running.drain(..) {
-            if child.try_wait()?.is_none() {
-                running.push(child);
+    /// Forgets those that have ended; how many are left.
+    fn reap(&mut self) -> Result<usize, Trouble> {
+        for worker in &mut self.running {
+            if let Some(child) = worker
+                && child.try_wait()?.is_some()
+            {
+                *worker = None;
             }
         }
-        self.running = running;
-        Ok(())
+        Ok(self.running.iter().flatten().count())
     }
 }
