@@ -18,8 +18,10 @@ pub fn made<'local>(env: &mut Env<'local>, event: Event) -> Result<JEvent<'local
             Made::drain(env, successor, nanos(deadline), reads, retired)?
         }
         Event::Settled(id) => Made::settled(env, id.cast_signed())?,
-        Event::Returned(frozen, why) => {
-            let parcel = parcel(env, &frozen)?;
+        Event::Returned(mut frozen, why) => {
+            let parcel = parcel(env, &frozen);
+            frozen.wipe(); // a copy: Java thaws its own
+            let parcel = parcel?;
             Made::returned(env, parcel, why == Returned::Refused)?
         }
         Event::Room => Made::room(env)?,

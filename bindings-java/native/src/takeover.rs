@@ -110,8 +110,14 @@ pub fn migrate<'local>(
     let frozen = frozen(env, &parcel)?;
     match takeover(handle)?.migrate(frozen) {
         Ok(()) => Ok(true),
-        Err(NotMigrated::Full(_)) => Ok(false),
-        Err(NotMigrated::Failed(_, error)) => Err(error.into()),
+        Err(NotMigrated::Full(mut copy)) => {
+            copy.wipe(); // Java has its own
+            Ok(false)
+        }
+        Err(NotMigrated::Failed(mut copy, error)) => {
+            copy.wipe();
+            Err(error.into())
+        }
     }
 }
 
