@@ -43,7 +43,7 @@ matrix:
 	@tools/setup.sh demo
 	@tools/test.sh matrix
 
-# Pre-fork servers take over from each other, worker to worker, and whoever can die does.
+# Pre-fork servers take over from each other, worker to worker, and whoever can die or hang does.
 lanes:
 	@tools/setup.sh demo
 	@tools/test.sh lanes

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tools/lanes.sh: pre-fork servers in Rust and C (examples/prefork) take over from each other, worker to worker, under load,
-# and each of their processes is killed in the middle (tests/lanes). Ends with the line "N passed, N failed".
+# and each of their processes is killed, or stopped past every deadline, in the middle (tests/lanes). Ends with the line
+# "N passed, N failed".
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
