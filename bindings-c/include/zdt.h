@@ -798,8 +798,8 @@ int zdt_reuseport_socket(const struct zdt_reuseport *group, size_t index);
 // `serve` is called with a descriptor from which something can be accepted (UDP: read), until that would block; it must
 // not close it. Nobody else accepts meanwhile, or stops when a copy of his is to be closed.
 //
-// Returns how many sockets were closed. Blocks: for wait_ms and a little more.
-// Errors: as zdt_reuseport_start_retiring and zdt_reuseport_step.
+// Returns how many sockets were closed. Blocks: for wait_ms and a little more; where a predecessor of ours has not left
+// yet, first until it has. Errors: as zdt_reuseport_start_retiring, but for _BUSY, and zdt_reuseport_step.
 int zdt_reuseport_retire(struct zdt_reuseport *group, size_t successors, int wait_ms, void (*serve)(int socket, void *context), void *context, struct zdt_error **err);
 
 // Begins to retire, for accept loops and pollers of one's own: all that is new goes to the successor's sockets from here

@@ -110,8 +110,8 @@ pub unsafe extern "C" fn zdt_reuseport_socket(group: *const zdt_reuseport, index
 /// `serve` is called with a descriptor from which something can be accepted (UDP: read), until that would block; it must
 /// not close it. Nobody else accepts meanwhile, or stops when a copy of his is to be closed.
 ///
-/// Returns how many sockets were closed. Blocks: for wait_ms and a little more.
-/// Errors: as zdt_reuseport_start_retiring and zdt_reuseport_step.
+/// Returns how many sockets were closed. Blocks: for wait_ms and a little more; where a predecessor of ours has not left
+/// yet, first until it has. Errors: as zdt_reuseport_start_retiring, but for _BUSY, and zdt_reuseport_step.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_reuseport_retire(
     group: *mut zdt_reuseport,

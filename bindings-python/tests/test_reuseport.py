@@ -106,12 +106,21 @@ def test_a_group_without_a_successor_serves_on() -> None:
             only.step()
         with pytest.raises(InvalidArgument):
             only.start_retiring(0)
-        with beside(only, 1), pytest.raises(WrongState, match="serve on"):
-            only.start_retiring(1)
         clients = connected(only)
         for listener in only.sockets.values():
             answer(listener)
         assert answered(clients) == CLIENTS
+
+
+def test_one_socket_of_a_successor_stands_in_for_several() -> None:
+    with Group.bind(ANY, 3) as predecessor:
+        clients = connected(predecessor)
+        with beside(predecessor, 1) as successor:
+            assert predecessor.retire(1, answer, 0) == Retired(closed=3, successors=1, waits=2)
+            clients += connected(successor)
+            for listener in successor.sockets.values():
+                answer(listener)
+            assert answered(clients) == 2 * CLIENTS
 
 
 def test_the_classic_flow_loses_nobody() -> None:
@@ -224,6 +233,18 @@ def test_a_predecessor_that_is_still_there_is_to_leave_first(pair: tuple[Group, 
             successor.start_retiring(2)
         assert predecessor.retire(2, answer, 0).closed == 2
         assert successor.retire(2, answer, 0).closed == 2
+
+
+def test_who_is_told_to_leave_while_its_predecessor_is_leaving_waits_for_it(pair: tuple[Group, Group]) -> None:
+    predecessor, successor = pair
+    with beside(predecessor, 2):
+        leaving = threading.Thread(target=successor.retire, args=(2, answer, 0))
+        leaving.start()
+        leaving.join(0.2)
+        assert leaving.is_alive()
+        assert predecessor.retire(2, answer, 0).closed == 2
+        leaving.join(PATIENCE)
+        assert successor.sockets == {}
 
 
 def test_a_copy_that_somebody_keeps_is_named(pair: tuple[Group, Group]) -> None:

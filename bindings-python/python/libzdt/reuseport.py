@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from . import _core
 from ._poll import readable
+from .errors import Busy
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,6 +34,8 @@ and 3 seconds (RFC 6298), so two that get lost in a row are within it."""
 
 _AGAIN = 0.01
 """How soon one looks again where something could not be accepted, for lack of descriptors as a rule, in seconds."""
+_LOOK = 0.05
+"""How often one looks whether a predecessor has left, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,8 @@ class Group:
     def retire(self, successors: int, serve: Callable[[socket.socket], object], wait: float | None = None) -> Retired:
         """Takes our sockets out of the group while those of a successor, `successors` at least, stay: nobody is
         refused, reset or left in a queue. Blocks until all is done, `wait` seconds and a little more (None: `WAIT`);
-        other threads and signal handlers run meanwhile.
+        where a predecessor of ours has not left yet, first until it has. Other threads and signal handlers run
+        meanwhile.
 
         `serve` is called with a socket from which something can be accepted (UDP: read): let it do so until that would
         block. Meanwhile nobody else may accept from them, unless he stops when his copy is to be closed: for accept
@@ -152,10 +156,15 @@ class Group:
         there is none, so 0 will do.
 
         Raises:
-            What `start_retiring` and `step` raise; and what `serve` or a signal handler raises: the group retires
-            still, and `step` goes on with it.
+            What `start_retiring`, but for Busy, and `step` raise; and what `serve` or a signal handler raises: if the
+            group retires, it does so still, and `step` goes on with it.
         """
-        self.start_retiring(successors, wait)
+        while True:
+            try:
+                self.start_retiring(successors, wait)
+                break
+            except Busy:
+                self._serve_for(_LOOK, serve)
         while True:
             match self.step():
                 case Wait(seconds):
@@ -187,8 +196,8 @@ class Group:
         Raises:
             WrongState: not begun; somebody holds a copy of a socket that was closed: close it, then call again; or one
             cannot find out which socket is where: call again. PeerGone: none of a successor's sockets is left: those of
-            ours that are not closed yet serve on, and one can begin again. Closed. SystemFailed (no descriptor was left,
-            for instance): call again.
+            ours that are not closed yet serve on, and one can begin again. Closed. SystemFailed (no descriptor was
+            left, for instance): call again.
         """
         if self._leaving is not None:
             self._sockets.pop(self._leaving).close()

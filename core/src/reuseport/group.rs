@@ -89,7 +89,7 @@ impl Group {
     }
 
     /// The sockets that are still open (close-on-exec, non-blocking), each with its index. They stay the group's: who
-    /// makes copies (dup, fork) closes them when [`Step::Closed`] says so.
+    /// makes copies (dup, fork) closes them when [`Step::Closed`](super::Step::Closed) says so.
     pub fn sockets(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
         self.sockets.iter().map(|ours| (ours.index, ours.socket.as_fd()))
     }

@@ -19,6 +19,8 @@ pub const WAIT: Duration = Duration::from_secs(5);
 
 /// How soon one looks again where something could not be accepted, for lack of descriptors as a rule.
 const AGAIN: Duration = Duration::from_millis(10);
+/// How often one looks whether a predecessor has left.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Retiring {
@@ -63,7 +65,8 @@ pub struct Retired {
 
 impl Group {
     /// Takes our sockets out of the group while those of a successor, `successors` at least, stay: nobody is refused, reset
-    /// or left in a queue. Blocks until all is done, `wait` and a little more (none: [`WAIT`]).
+    /// or left in a queue. Blocks until all is done, `wait` and a little more (none: [`WAIT`]); where a predecessor of ours
+    /// has not left yet, first until it has, for it steers the group.
     ///
     /// `serve` is called with a socket from which something can be accepted (UDP: read): let it do so until that would
     /// block. Meanwhile nobody else may accept from them, unless he stops when his copy is to be closed: for accept loops
@@ -71,14 +74,19 @@ impl Group {
     /// on UDP there is none, so 0 will do.
     ///
     /// # Errors
-    /// As [`start_retiring`](Group::start_retiring) and [`step`](Group::step).
+    /// As [`start_retiring`](Group::start_retiring), but for `Busy`, and [`step`](Group::step).
     pub fn retire(
         &mut self,
         successors: usize,
         wait: Option<Duration>,
         mut serve: impl FnMut(BorrowedFd<'_>),
     ) -> Result<Retired> {
-        self.start_retiring(successors, wait)?;
+        while let Err(error) = self.start_retiring(successors, wait) {
+            if error.kind() != ErrorKind::Busy {
+                return Err(error);
+            }
+            self.serve_until(Some(Instant::now() + LOOK), &mut serve)?;
+        }
         loop {
             match self.step()? {
                 Step::Wait(until) => self.serve_until(until, &mut serve)?,

@@ -167,6 +167,30 @@ fn a_predecessor_that_is_still_there_is_to_leave_first() {
 }
 
 #[test]
+fn one_that_is_told_to_leave_while_its_predecessor_is_leaving_serves_until_that_has_left() {
+    alone(|| {
+        let mut first = group(2);
+        let mut second = successor(&first, 2);
+        let third = successor(&first, 2);
+        let before = clients(&first, 64);
+        let copies: Vec<OwnedFd> =
+            second.sockets().map(|(_, socket)| socket.try_clone_to_owned().unwrap()).collect();
+        let (leaves, since) = (std::thread::spawn(move || second.retire(2, NONE, answer)), Instant::now());
+        while copies.iter().any(|socket| queue_length(socket.as_fd()).unwrap() > 0) {
+            assert!(since.elapsed() < PATIENCE, "who came to the second is served there");
+            sleep(Duration::from_millis(1));
+        }
+        assert!(!leaves.is_finished(), "the first is still there");
+        drop(copies);
+        first.retire(2, NONE, answer).unwrap();
+        assert_eq!(leaves.join().unwrap().unwrap().closed, 2);
+        let after = clients(&third, 32);
+        third.sockets().for_each(|(_, socket)| answer(socket));
+        assert_eq!((lost(before), lost(after)), (0, 0));
+    });
+}
+
+#[test]
 fn a_copy_of_a_closed_socket_is_noticed() {
     alone(|| {
         let mut predecessor = group(2);

@@ -40,6 +40,9 @@ public final class ReuseportGroup implements AutoCloseable {
     /** How soon one looks again where something could not be accepted, for lack of descriptors as a rule. */
     private static final Duration AGAIN = Duration.ofMillis(10);
 
+    /** How often one looks whether a predecessor has left. */
+    private static final Duration LOOK = Duration.ofMillis(50);
+
     /** Accepts. */
     @FunctionalInterface
     public interface Server {
@@ -169,7 +172,8 @@ public final class ReuseportGroup implements AutoCloseable {
 
     /**
      * Takes our listeners out of the group while the sockets of a successor stay: nobody is refused, reset or left in a
-     * queue. Blocks until all is done, {@code wait} and a little more; interrupting the thread does not end it.
+     * queue. Blocks until all is done, {@code wait} and a little more; where a predecessor of ours has not left yet, first
+     * until it has. Interrupting the thread does not end it.
      *
      * <p>Meanwhile nobody else may accept from them, unless he stops when his listener is to be closed: for accept loops
      * that go on, and for UDP, there is {@link #startRetiring}.
@@ -178,7 +182,7 @@ public final class ReuseportGroup implements AutoCloseable {
      * @param wait for the slowest handshake: a shorter one loses that; null: {@link #WAIT}
      * @param server is called with a listener from which something can be accepted
      * @return how it went
-     * @throws ZdtException as {@link #startRetiring} and {@link #step}; also {@code UNSUPPORTED}, as {@link #listeners}
+     * @throws ZdtException as {@link #startRetiring}, but for {@code BUSY}, and {@link #step}; also {@code UNSUPPORTED}, as {@link #listeners}
      * @throws IOException of the server; or there was no selector to be had, and then nothing was changed. What the server
      *     throws leaves the group retiring, and {@link #step} goes on with it
      */
@@ -186,9 +190,11 @@ public final class ReuseportGroup implements AutoCloseable {
         listeners();
         // First, since later there may be no descriptor left for it.
         try (Selector selector = Selector.open()) {
-            startRetiring(successors, wait);
             for (ServerSocketChannel listener : listeners.values()) {
                 listener.register(selector, SelectionKey.OP_ACCEPT);
+            }
+            while (isBusy(successors, wait)) {
+                serveFor(LOOK, selector, server);
             }
             while (true) {
                 ReuseportStep step = step();
@@ -249,6 +255,19 @@ public final class ReuseportGroup implements AutoCloseable {
         letGo(leaving);
         if (listeners != null) {
             letGo(listeners);
+        }
+    }
+
+    /** Begins to retire, unless a predecessor of ours has not left yet. */
+    private boolean isBusy(int successors, Duration wait) throws ZdtException {
+        try {
+            startRetiring(successors, wait);
+            return false;
+        } catch (ZdtException e) {
+            if (e.kind() != ErrorKind.BUSY) {
+                throw e;
+            }
+            return true;
         }
     }
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.libzdt.examples.Classic;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.ConnectException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
@@ -24,7 +25,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.Test;
 
 /** Sockets that share a port, and how they leave: the same promises as core/tests/reuseport.rs. */
@@ -225,6 +228,27 @@ class ReuseportTest {
                     }
                 }
             }
+            assertEquals(CLIENTS, answered(clients));
+        }
+    }
+
+    @Test
+    void who_is_told_to_leave_while_its_predecessor_is_leaving_waits_for_it() throws Exception {
+        try (ReuseportGroup predecessor = ReuseportGroup.bind(ANYWHERE, 2);
+                ReuseportGroup successor = beside(predecessor, 2);
+                ReuseportGroup third = beside(predecessor, 2)) {
+            CompletableFuture<ReuseportGroup.Retired> leaves = CompletableFuture.supplyAsync(() -> {
+                try {
+                    return successor.retire(2, Duration.ZERO, ReuseportTest::answer);
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+            });
+            assertThrows(TimeoutException.class, () -> leaves.get(200, TimeUnit.MILLISECONDS));
+            predecessor.retire(2, Duration.ZERO, ReuseportTest::answer);
+            assertEquals(2, leaves.get(30, TimeUnit.SECONDS).closed());
+            List<Socket> clients = connected(third);
+            assertEquals(CLIENTS, answerAll(third));
             assertEquals(CLIENTS, answered(clients));
         }
     }
