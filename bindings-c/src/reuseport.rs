@@ -154,9 +154,9 @@ pub unsafe extern "C" fn zdt_reuseport_start_retiring(
 /// What to do next while sockets retire; *next says it. Whoever joined or left the group meanwhile, all is waited for again.
 ///
 /// Returns 0. Blocks: never, but for a look as in zdt_reuseport_start_retiring if somebody left. Errors:
-/// ZDT_ERROR_WRONG_STATE (not begun; or somebody has a copy of a socket that was closed: close it, call again; or one cannot
-/// find out which socket is where: call again), _PEER_GONE (no socket of a successor's is left: what is left of ours serves on, and one can begin
-/// again), _INVALID_ARGUMENT, _SYSTEM (call again).
+/// ZDT_ERROR_WRONG_STATE (not begun; or somebody has had a copy of a socket that was closed for longer than a second: close
+/// it, call again; or one cannot find out which socket is where: call again), _PEER_GONE (no socket of a successor's is left:
+/// what is left of ours serves on, and one can begin again), _INVALID_ARGUMENT, _SYSTEM (call again).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_reuseport_step(
     group: *mut zdt_reuseport,

@@ -194,10 +194,10 @@ class Group:
         waited for again. Does not block, but for a look as in `start_retiring` if somebody left.
 
         Raises:
-            WrongState: not begun; somebody holds a copy of a socket that was closed: close it, then call again; or one
-            cannot find out which socket is where: call again. PeerGone: none of a successor's sockets is left: those of
-            ours that are not closed yet serve on, and one can begin again. Closed. SystemFailed (no descriptor was
-            left, for instance): call again.
+            WrongState: not begun; somebody holds a copy of a socket that was closed, for longer than a second: close
+            it, then call again; or one cannot find out which socket is where: call again. PeerGone: none of a
+            successor's sockets is left: those of ours that are not closed yet serve on, and one can begin again.
+            Closed. SystemFailed (no descriptor was left, for instance): call again.
         """
         if self._leaving is not None:
             self._sockets.pop(self._leaving).close()

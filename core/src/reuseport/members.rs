@@ -64,6 +64,7 @@ mod tests {
     use crate::sys::reuseport::inode;
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_listener_is_found_and_its_connections_are_not() {
@@ -73,7 +74,11 @@ mod tests {
             let _connection = TcpStream::connect(address).unwrap();
             assert_eq!(at(&address, false).unwrap(), BTreeSet::from([inode(listener.as_fd()).unwrap()]));
             drop(listener);
-            assert_eq!(at(&address, false).unwrap(), BTreeSet::new());
+            // A child that another test spawns has a copy until exec.
+            let since = Instant::now();
+            while !at(&address, false).unwrap().is_empty() {
+                assert!(since.elapsed() < Duration::from_secs(20), "it was closed");
+            }
         }
     }
 

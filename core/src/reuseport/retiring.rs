@@ -19,8 +19,10 @@ pub const WAIT: Duration = Duration::from_secs(5);
 
 /// How soon one looks again where something could not be accepted, for lack of descriptors as a rule.
 const AGAIN: Duration = Duration::from_millis(10);
-/// How often one looks whether a predecessor has left.
+/// How often one looks whether a predecessor has left, or a copy is closed.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long somebody may hold a copy of a socket that was closed: from fork to exec every child does.
+const UNTIL_EXEC: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Retiring {
@@ -34,6 +36,8 @@ pub(super) struct Retiring {
     /// Something may have come to ours since the last steering: it has to be steered and waited for again.
     exposed: bool,
     closed: BTreeSet<u64>,
+    /// Since when there are copies of what we closed.
+    copied: Option<Instant>,
     waits: u32,
 }
 
@@ -140,6 +144,7 @@ impl Group {
             theirs,
             exposed: false,
             closed: BTreeSet::new(),
+            copied: None,
             waits: 0,
         });
         self.steer_to_theirs().inspect_err(|_| self.stay())
@@ -149,10 +154,10 @@ impl Group {
     /// again. Does not block, but for a look at the slots as in [`start_retiring`](Group::start_retiring) if somebody left.
     ///
     /// # Errors
-    /// `WrongState`: not begun; somebody holds a copy of a socket that was closed: close it, then call again; or one cannot
-    /// find out which socket is where: those of ours that are not closed yet serve on, call again. `PeerGone`:
-    /// nothing is left of a successor's: those of ours that are not closed yet serve on, and one can begin again.
-    /// `System` (no descriptor was left, for instance): call again.
+    /// `WrongState`: not begun; somebody holds a copy of a socket that was closed, for longer than a second (from fork to
+    /// exec a child does): close it, then call again; or one cannot find out which socket is where: those of ours that are
+    /// not closed yet serve on, call again. `PeerGone`: nothing is left of a successor's: those of ours that are not closed
+    /// yet serve on, and one can begin again. `System` (no descriptor was left, for instance): call again.
     pub fn step(&mut self) -> Result<Step> {
         let theirs = self.others()?;
         let here = self.words();
@@ -165,12 +170,16 @@ impl Group {
         };
         let copies = retiring.closed.intersection(&theirs).count();
         if copies > 0 {
+            if retiring.copied.get_or_insert_with(Instant::now).elapsed() < UNTIL_EXEC {
+                return Ok(Step::Wait(Some(Instant::now() + LOOK)));
+            }
             let what = format!(
                 "{copies} sockets at {here} were closed, and somebody has copies of them (dup, fork)"
             );
             let now = "whoever waits in their queues can still be accepted there; close the copies, then call again";
             return Err(Error::new(ErrorKind::WrongState, what, now));
         }
+        retiring.copied = None;
         if self.sockets.is_empty() {
             let (closed, waits) = (retiring.closed.len(), retiring.waits);
             return Ok(Step::Done(Retired { closed, successors: theirs.len(), waits }));

@@ -214,6 +214,21 @@ fn a_copy_of_a_closed_socket_is_noticed() {
 }
 
 #[test]
+fn a_copy_that_is_closed_soon_as_that_of_a_child_before_exec_is_waited_for() {
+    alone(|| {
+        let mut predecessor = group(2);
+        let _successors = successor(&predecessor, 2);
+        let copies: Vec<OwnedFd> =
+            predecessor.sockets().map(|(_, socket)| socket.try_clone_to_owned().unwrap()).collect();
+        predecessor.start_retiring(2, NONE).unwrap();
+        assert_eq!(predecessor.step().unwrap(), Step::Closed(1));
+        assert!(matches!(predecessor.step().unwrap(), Step::Wait(Some(_))));
+        drop(copies);
+        assert_eq!(finish(&mut predecessor).closed, 2);
+    });
+}
+
+#[test]
 fn when_the_successors_are_gone_we_serve_on_and_can_begin_again() {
     alone(|| {
         // How many of ours are left when they go: all, or some.

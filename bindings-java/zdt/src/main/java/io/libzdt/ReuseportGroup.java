@@ -237,7 +237,8 @@ public final class ReuseportGroup implements AutoCloseable {
      *     not closed yet serve on, and one can begin again. {@code SYSTEM} (no descriptor was left, for instance): call
      *     again
      * @throws ZdtStateException {@link ErrorKind#WRONG_STATE}: not begun; somebody holds a copy of a socket that was
-     *     closed: close it, then call again; or one cannot find out which socket is where: call again. {@code CLOSED}
+     *     closed, for longer than a second: close it, then call again; or one cannot find out which socket is where: call
+     *     again. {@code CLOSED}
      */
     public ReuseportStep step() throws ZdtException {
         letGo(leaving);
