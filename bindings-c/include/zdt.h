@@ -784,7 +784,7 @@ void zdt_gate_free(struct zdt_gate *gate);
 // Binds `count` sockets at one address, beside those of a predecessor: `address` (tcp:// or udp://) and `options` (which may
 // be NULL) as for zdt_listener. Port 0: any, the same for all.
 //
-// Owns: *group, which zdt_reuseport_free ends. Blocks: never.
+// Owns: *group, which zdt_reuseport_free ends; NULL after an error. Blocks: never.
 // Errors: ZDT_ERROR_INVALID_ARGUMENT, _ADDRESS_IN_USE (by another user, or without SO_REUSEPORT), _SYSTEM.
 int zdt_reuseport_bind(const char *address, const struct zdt_listener_options *options, size_t count, struct zdt_reuseport **group, struct zdt_error **err);
 

@@ -1,6 +1,6 @@
 //! Sockets that share a port, and how they leave without a loss.
 
-use crate::edge::{call, given, invalid, place};
+use crate::edge::{call, free, given, invalid, place};
 use crate::error::zdt_error;
 use crate::fds::{spec, zdt_listener_options};
 use crate::sized::{Place, SizeFirst};
@@ -72,7 +72,7 @@ unsafe impl SizeFirst for zdt_reuseport_kernel {
 /// Binds `count` sockets at one address, beside those of a predecessor: `address` (tcp:// or udp://) and `options` (which may
 /// be NULL) as for zdt_listener. Port 0: any, the same for all.
 ///
-/// Owns: *group, which zdt_reuseport_free ends. Blocks: never.
+/// Owns: *group, which zdt_reuseport_free ends; NULL after an error. Blocks: never.
 /// Errors: ZDT_ERROR_INVALID_ARGUMENT, _ADDRESS_IN_USE (by another user, or without SO_REUSEPORT), _SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_reuseport_bind(
@@ -83,7 +83,8 @@ pub unsafe extern "C" fn zdt_reuseport_bind(
     err: *mut *mut zdt_error,
 ) -> c_int {
     call(err, || {
-        place(group, "group")?;
+        // SAFETY: the caller's place (zdt.h), only written.
+        unsafe { place(group, "group")?.write(std::ptr::null_mut()) };
         // SAFETY: the caller's pointers (zdt.h).
         let spec = unsafe { spec(address, options)? };
         let bound = Group::bind(&spec, count)?;
@@ -216,10 +217,8 @@ pub unsafe extern "C" fn zdt_reuseport_ask_kernel(
 /// Closes the sockets that are left, at once, with the loss that this means, and frees the group. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zdt_reuseport_free(group: *mut zdt_reuseport) {
-    if !group.is_null() {
-        // SAFETY: it came out of a Box in zdt_reuseport_bind, and is freed once (zdt.h).
-        drop(unsafe { Box::from_raw(group) });
-    }
+    // SAFETY: it came out of a Box in zdt_reuseport_bind, and is freed once (zdt.h).
+    unsafe { free(group) }
 }
 
 fn wait(wait_ms: c_int) -> Option<Duration> {

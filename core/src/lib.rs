@@ -1,4 +1,4 @@
-//! libzdt: a server restarts and nobody notices. The old process hands its listening sockets *and its live connections*
+//! libzdt: a server restarts and nobody notices. The old process passes its listening sockets *and its live connections*
 //! to the new one over a Unix socket; either may be written in C, Java, Python or Rust.
 //!
 //! Begin with [`Takeover`]. Below it lie plain pieces that are of use alone: [`send_fds`] and [`recv_fds`],
