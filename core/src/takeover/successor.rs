@@ -319,7 +319,7 @@ impl Successor {
             return;
         }
         self.phase = Phase::Leaving;
-        self.committing = false;
+        (self.committing, self.looking) = (false, false);
         self.timers = Timers::default();
         if self.link && context.rules.hold(Rule::ReadBeforeLeaving) {
             context.act(Action::ShutReading(Side::Up));
