@@ -49,6 +49,12 @@ final class Client implements AutoCloseable {
         return in.readLine();
     }
 
+    /** The next line but for the one that says that it has moved, which may come before any reply. */
+    String hearsReply() throws IOException {
+        String line = hear();
+        return "resumed".equals(line) ? hear() : line;
+    }
+
     /** Sees that the next line is this one. */
     Client hears(String line) throws IOException {
         assertEquals(line, hear());

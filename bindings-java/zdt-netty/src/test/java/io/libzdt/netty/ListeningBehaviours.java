@@ -65,12 +65,9 @@ interface ListeningBehaviours extends Stage {
                 boolean[] servedBy = new boolean[3];
                 while (!over.get() || !servedBy[2]) {
                     try (Client client = new Client(port).say("a\n")) {
-                        String reply = client.hear();
+                        String reply = client.hearsReply();
                         servedBy[Character.digit(reply.charAt(0), 10)] = true;
-                        // It may have moved after the reply.
-                        client.say("b\n");
-                        String next = client.hear();
-                        String last = next.equals("resumed") ? client.hear() : next;
+                        String last = client.say("b\n").hearsReply();
                         assertTrue(last.endsWith(" 2 b"), last);
                     }
                 }
