@@ -4,11 +4,14 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.WebSocketFrameAggregator;
+import io.netty.handler.codec.http.websocketx.WebSocketServerHandshakerFactory;
 import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
+import io.netty.handler.codec.http.websocketx.extensions.compression.WebSocketServerCompressionHandler;
 import java.util.function.Consumer;
 
 /**
@@ -23,23 +26,51 @@ final class Chats extends Site {
             new WebSocketServerProtocolHandler("/chat", "plain"),
             new WebSocketFrameAggregator(1 << 16));
 
+    /** The same, with compression. */
+    static final Consumer<ChannelPipeline> COMPRESSED = pipeline -> pipeline.addLast(
+            new HttpServerCodec(),
+            new HttpObjectAggregator(1 << 16),
+            new WebSocketServerCompressionHandler(0),
+            new WebSocketServerProtocolHandler("/chat", "plain", true),
+            new WebSocketFrameAggregator(1 << 16));
+
+    /** The same, by a handler that shakes hands itself. */
+    static final Consumer<ChannelPipeline> BY_HAND = pipeline -> pipeline.addLast(
+            new HttpServerCodec(),
+            new HttpObjectAggregator(1 << 16),
+            new SimpleChannelInboundHandler<FullHttpRequest>() {
+                @Override
+                protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
+                    new WebSocketServerHandshakerFactory("ws://here/chat", null, false)
+                            .newHandshaker(request)
+                            .handshake(ctx.channel(), request);
+                    ctx.pipeline().remove(this);
+                }
+            });
+
     Chats(Stage stage, Consumer<ChannelPipeline> codec) throws Exception {
+        this(stage, codec, true);
+    }
+
+    Chats(Stage stage, Consumer<ChannelPipeline> codec, boolean greets) throws Exception {
         super(stage, (generation, pipeline) -> {
             codec.accept(pipeline);
-            pipeline.addLast(new Talker(generation));
+            pipeline.addLast(new Talker(generation, greets));
         });
     }
 
     private static final class Talker extends SimpleChannelInboundHandler<TextWebSocketFrame> {
         private final long generation;
+        private final boolean greets;
 
-        Talker(long generation) {
+        Talker(long generation, boolean greets) {
+            this.greets = greets;
             this.generation = generation;
         }
 
         @Override
         public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
-            if (event instanceof WebSocketServerProtocolHandler.HandshakeComplete) {
+            if (greets && event instanceof WebSocketServerProtocolHandler.HandshakeComplete) {
                 say(ctx.channel(), "welcome " + generation);
             }
         }

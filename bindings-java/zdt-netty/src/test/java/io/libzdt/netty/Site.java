@@ -1,5 +1,6 @@
 package io.libzdt.netty;
 
+import io.libzdt.Event;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
@@ -17,6 +18,9 @@ class Site implements AutoCloseable {
     final Server server;
     /** How many bytes have come. */
     final AtomicLong read = new AtomicLong();
+    /** How many connections a successor did not take. */
+    final AtomicLong returned = new AtomicLong();
+
     /** Of all connections, in the order in which they came. */
     final List<ChannelPipeline> pipelines = new CopyOnWriteArrayList<>();
 
@@ -33,6 +37,14 @@ class Site implements AutoCloseable {
                 public void channelRead(ChannelHandlerContext ctx, Object message) {
                     read.addAndGet(((ByteBuf) message).readableBytes());
                     ctx.fireChannelRead(message);
+                }
+
+                @Override
+                public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+                    if (event instanceof Event.Returned) {
+                        returned.incrementAndGet();
+                    }
+                    ctx.fireUserEventTriggered(event);
                 }
             });
             build.accept(server.takeover.generation(), pipeline);

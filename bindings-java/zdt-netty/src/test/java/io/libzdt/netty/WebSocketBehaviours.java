@@ -7,6 +7,7 @@ import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /** What becomes of a WebSocket, with Netty's handlers as they come and no help of the application. */
@@ -77,6 +78,96 @@ interface WebSocketBehaviours extends Stage {
                     chatter.say("c").hears("3 c");
                 }
             }
+        }
+    }
+
+    /** What a client says a second time it says by pointing at the first. */
+    @Test
+    default void a_client_that_compresses_may_refer_to_what_its_predecessor_heard() throws Exception {
+        String text = "the quick brown fox jumps over the lazy dog ".repeat(10);
+        String noise = noise(100_000);
+        try (Chats first = new Chats(this, Chats.COMPRESSED, false);
+                Chatter chatter =
+                        new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+                Chatter silent =
+                        new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n")) {
+            for (int i = 0; i < 100_000; i += 10_000) {
+                String part = noise.substring(i, i + 10_000);
+                chatter.sayCompressed(part).hears("1 " + part);
+            }
+            chatter.sayCompressed(text).hears("1 " + text);
+            try (Chats second = new Chats(this, Chats.COMPRESSED, false)) {
+                first.awaitDone();
+                String again = noise.substring(80_000, 90_000);
+                chatter.sayCompressed(text)
+                        .hears("2 " + text)
+                        .sayCompressed(again)
+                        .hears("2 " + again);
+                silent.sayCompressed(text).hears("2 " + text);
+                try (Chats third = new Chats(this, Chats.COMPRESSED, false)) {
+                    second.awaitDone();
+                    chatter.sayCompressed(text)
+                            .hears("3 " + text)
+                            .sayCompressed(again)
+                            .hears("3 " + again);
+                    silent.sayCompressed(text).hears("3 " + text);
+                }
+            }
+        }
+    }
+
+    private static String noise(int length) {
+        return new Random(1)
+                .ints(length, 'a', 'z' + 1)
+                .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+                .toString();
+    }
+
+    /** The successor's compressor knows the greeting, and the client does not. */
+    @Test
+    default void a_compressed_websocket_that_is_greeted_again_stays_where_it_is() throws Exception {
+        try (Chats first = new Chats(this, Chats.COMPRESSED);
+                Chatter chatter =
+                        new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n")) {
+            chatter.hears("welcome 1");
+            try (Chats second = new Chats(this, Chats.COMPRESSED)) {
+                returnsTo(first);
+                chatter.sayCompressed("a").hears("1 a");
+            }
+        }
+    }
+
+    private static void returnsTo(Site first) throws Exception {
+        Stage.until("it to return", () -> first.returned.get() == 1);
+    }
+
+    @Test
+    default void a_websocket_whose_path_the_successor_does_not_have_is_served_on() throws Exception {
+        try (Chats first = chats();
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
+                Pages second = new Pages(this, HttpBehaviours.STOCK)) {
+            returnsTo(first);
+            chatter.say("a").hears("1 a");
+        }
+    }
+
+    @Test
+    default void a_websocket_is_served_on_where_the_successor_does_not_speak_http() throws Exception {
+        try (Chats first = chats();
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
+                Server second = start()) {
+            returnsTo(first);
+            chatter.say("a").hears("1 a");
+        }
+    }
+
+    @Test
+    default void a_websocket_whose_handshake_the_application_made_moves() throws Exception {
+        try (Chats first = new Chats(this, Chats.BY_HAND);
+                Chatter chatter = new Chatter(first.port(), "/chat").say("a").hears("1 a");
+                Chats second = new Chats(this, Chats.BY_HAND)) {
+            first.awaitDone();
+            chatter.say("b").hears("2 b");
         }
     }
 }
