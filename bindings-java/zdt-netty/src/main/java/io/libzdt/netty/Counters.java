@@ -27,6 +27,12 @@ public record Counters(long moved, Map<String, Long> stayed, Map<String, Long> g
         goodbyes = Map.copyOf(goodbyes);
     }
 
+    /** For a log. */
+    String inWords() {
+        return "moved: " + moved + ", stayed: " + stayed + ", were told to go elsewhere: " + goodbyes
+                + ", cut at the drain deadline: " + cut;
+    }
+
     /** They are counted here. Any thread. */
     static final class Live {
         private final LongAdder moved = new LongAdder();

@@ -383,7 +383,9 @@ public final class NettyTakeover {
             Migration.allMigrated(takeover);
         }
         if (left) {
-            LOG.log(System.Logger.Level.INFO, () -> "nothing is left here: " + counters());
+            LOG.log(
+                    System.Logger.Level.INFO,
+                    () -> "nothing is left here; " + counters().inWords());
             takeover.close();
         }
     }

@@ -5,6 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.libzdt.Config;
+import io.libzdt.Event;
+import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpClient.Version;
@@ -17,8 +22,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -31,7 +38,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** How those that cannot move take leave of their clients. */
 interface FarewellBehaviours extends Stage {
     private WebServer web(Duration drain, Duration spread) throws Exception {
-        return new WebServer(path(), transport(), drain, spread);
+        return new WebServer(path(), transport(), Server.config().drain(drain), spread);
     }
 
     /** Whose goodbyes are all due at once. */
@@ -208,6 +215,95 @@ interface FarewellBehaviours extends Stage {
                 assertNull(client.hear());
             }
             server.awaitDone();
+        }
+    }
+
+    @Test
+    default void a_goodbye_that_was_not_said_is_called_off_when_the_successor_dies() throws Exception {
+        Config.Builder watching = Server.config().probation(PATIENCE);
+        List<Client> silent = new ArrayList<>();
+        try (WebServer server = new WebServer(path(), transport(), watching, Duration.ZERO).ready();
+                Client told = Client.secure(server.port(), WebServer.CERTIFICATE)) {
+            for (int number = 0; number < 3; number++) {
+                silent.add(Client.secure(server.port(), WebServer.CERTIFICATE));
+            }
+            try (Jvm mortal = Jvm.start(Mortal.class, path().toString())) {
+                assertEquals("committed", mortal.line());
+                Stage.until("their turns", () -> server.leaving() == 4);
+                request(told, "/");
+                hearsResponse(told, "1", true);
+            }
+            Stage.until("it to be called off", () -> server.leaving() == 0);
+            assertNull(told.hear(), "whoever was told finds it true");
+            for (Client client : silent) {
+                request(client, "/");
+                hearsResponse(client, "1", false);
+            }
+            assertEquals(Map.of("HTTP/1.1", 1L), server.netty.counters().goodbyes());
+
+            // The next successor makes up for it.
+            try (WebServer next = web().ready()) {
+                Stage.until("their turns", () -> server.leaving() == 3);
+                for (Client client : silent) {
+                    request(client, "/");
+                    hearsResponse(client, "1", true);
+                    assertNull(client.hear());
+                    client.close();
+                }
+                Stage.until("them to leave", () -> server.netty.connections() == 0);
+                assertEquals(0, next.netty.connections());
+                assertEquals(Map.of("HTTP/1.1", 4L), server.netty.counters().goodbyes());
+            }
+        }
+    }
+
+    @Test
+    default void goodbyes_of_an_application_are_spread_over_time() throws Exception {
+        final class Leaver extends ChannelInboundHandlerAdapter implements Farewell {
+            private final Queue<Long> leavings;
+
+            Leaver(Queue<Long> leavings) {
+                this.leavings = leavings;
+            }
+
+            @Override
+            public void leave(ChannelHandlerContext ctx, Event.Drain drain) {
+                leavings.add(System.nanoTime());
+                ctx.writeAndFlush("bye\n").addListener(ChannelFutureListener.CLOSE);
+            }
+        }
+        Queue<Long> leavings = new ConcurrentLinkedQueue<>();
+        List<Client> clients = new ArrayList<>();
+        // The lines' own handler is the last, and keeps the events to itself.
+        try (Server server = server().with(pipeline -> pipeline.addLast(new Leaver(leavings)))
+                .listen(Server.ANY_PORT)
+                .ready()) {
+            server.netty.spread(Duration.ofSeconds(2));
+            for (int number = 0; number < 40; number++) {
+                clients.add(new Client(server.port()).say("a\n").hears("1 1 a"));
+            }
+            long began = System.nanoTime();
+            server.takeover.drain();
+            for (Client client : clients) {
+                client.hears("bye");
+                assertNull(client.hear());
+                client.close();
+            }
+            server.awaitDone();
+            long early =
+                    leavings.stream().filter(at -> at - began < 200_000_000).count();
+            assertTrue(early <= 8, early + " of 40 in the first tenth");
+            assertTrue(leavings.stream().anyMatch(at -> at - began >= 1_700_000_000), "nobody in the last tenths");
+            assertEquals(Map.of("Leaver", 40L), server.netty.counters().goodbyes());
+        }
+    }
+
+    @Test
+    default void without_nettys_codecs_connections_are_drained_all_the_same() throws Exception {
+        List<String> jars = List.of("netty-codec-http", "netty-handler");
+        try (Jvm poor = Jvm.startWithout(jars, Poor.class, path().toString())) {
+            assertEquals("null", poor.line());
+            assertEquals(0, poor.process().waitFor());
         }
     }
 

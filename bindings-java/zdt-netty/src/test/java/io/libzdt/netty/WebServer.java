@@ -45,9 +45,8 @@ final class WebServer implements AutoCloseable {
     private final EventLoopGroup group;
     private final Channel listener;
 
-    WebServer(Path path, IoHandlerFactory transport, Duration drain, Duration spread) throws Exception {
-        takeover = Takeover.open(
-                path, Config.builder().probation(Duration.ZERO).drain(drain).build());
+    WebServer(Path path, IoHandlerFactory transport, Config.Builder config, Duration spread) throws Exception {
+        takeover = Takeover.open(path, config.build());
         netty = NettyTakeover.of(takeover).spread(spread);
         group = new MultiThreadIoEventLoopGroup(2, transport);
         SslContext tls = SslContextBuilder.forServer(
