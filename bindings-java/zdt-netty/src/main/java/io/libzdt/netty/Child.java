@@ -40,6 +40,9 @@ final class Child extends Front {
     /** Null: it is not leaving. */
     Leave leave;
 
+    /** Its handlers think that it is ours already. */
+    private boolean toldActive;
+
     /** What the handlers are told once it is thawed. */
     private Event.Returned returned;
 
@@ -78,13 +81,20 @@ final class Child extends Front {
             migration.notNow(this); // it comes here again when it is live, or ends
             return;
         }
-        busy = false;
-        if (!migration.isTurnOf(this)) {
-            return;
-        }
+        Contents.watch(channel.pipeline());
         String reason = leave != null && leave.isSaid()
                 ? "its client was told to go already"
                 : Contents.whyNotMovable(channel.pipeline());
+        Contents.hold(channel.pipeline());
+        if (reason == null && !Contents.isIdle(channel.pipeline())) {
+            migration.notNow(this); // it comes here again after the next read or flush
+            return;
+        }
+        busy = false;
+        if (!migration.isTurnOf(this)) {
+            Contents.goOn(channel.pipeline());
+            return;
+        }
         if (reason != null) {
             stay(reason);
             return;
@@ -175,19 +185,19 @@ final class Child extends Front {
         if (unread == null || unsent == null) {
             return null;
         }
-        Migratable migratable = Contents.migratable(channel.pipeline());
-        byte[] exported = migratable.exportState();
+        Contents.Exported exported = Contents.state(channel.pipeline());
         if (exported == null) {
             return null;
         }
         return Frozen.of(id, transport.descriptor(channel), protocol)
-                .state(migratable.stateVersion(), exported)
+                .state(exported.version(), exported.state())
                 .unread(unread)
                 .unsent(unsent);
     }
 
     /** It is served here to its end, or to the drain deadline. */
     private void stay(String reason) {
+        Contents.goOn(channel.pipeline());
         migration.stays(this, reason);
         netty.counters.stays(reason);
         takeLeave(migration.drain);
@@ -221,7 +231,7 @@ final class Child extends Front {
 
     /** Its handlers are there that show what is spoken. */
     void spokenIs() {
-        Goodbye.watch(channel.pipeline());
+        Contents.watch(channel.pipeline());
         if (leave != null) {
             leave.spokenIs();
         }
@@ -278,6 +288,7 @@ final class Child extends Front {
             returned = null;
             ctx.fireUserEventTriggered(told);
         }
+        Contents.goOn(channel.pipeline());
         if (busy) { // its turn came while it was frozen
             onLoop(this::mayBeIdle, () -> {});
         }
@@ -354,9 +365,20 @@ final class Child extends Front {
         return held.wantsToClose();
     }
 
+    /** Its handlers have something to do again before they can take the state over. */
+    void tellActive() {
+        toldActive = true;
+        ctx.fireChannelRegistered();
+        ctx.fireChannelActive();
+    }
+
     /** It is not ours, and will not be: away with it, and not a word to the client. */
     void discard() {
         held.fail();
+        if (toldActive) {
+            state = State.MOVED;
+            ctx.fireChannelInactive();
+        }
         transport.discard(channel);
     }
 
@@ -367,8 +389,12 @@ final class Child extends Front {
         }
         state = State.LIVE;
         held.release(this);
-        ctx.fireChannelRegistered();
-        channelActive(ctx);
+        if (toldActive) {
+            mayBeIdle();
+        } else {
+            ctx.fireChannelRegistered();
+            channelActive(ctx);
+        }
         tellWritability();
         if (offer.unread().length > 0 && channel.isActive()) {
             ctx.fireChannelRead(Unpooled.wrappedBuffer(offer.unread()));
@@ -381,8 +407,8 @@ final class Child extends Front {
     /** The initialisers of its pipeline have run. */
     @Override
     public void channelActive(ChannelHandlerContext ctx) {
-        if (state == State.LIVE && !Goodbye.isAheadOf(this)) {
-            spokenIs();
+        if (state == State.LIVE) {
+            Goodbye.lookBehindTls(this);
         }
         super.channelActive(ctx);
         takeLeaveIfDraining();

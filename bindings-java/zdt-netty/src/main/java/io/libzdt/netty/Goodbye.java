@@ -1,7 +1,6 @@
 package io.libzdt.netty;
 
 import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelPipeline;
 import java.util.List;
 import java.util.function.Function;
 
@@ -41,21 +40,12 @@ interface Goodbye {
         return null;
     }
 
-    /** Sees to it that what {@link #of} must know is known, as soon as the codecs are there. */
-    static void watch(ChannelPipeline pipeline) {
+    /** Behind TLS it turns out only with its handshake what is spoken: {@link Child#spokenIs} follows. */
+    static void lookBehindTls(Child child) {
         try {
-            HttpExchanges.watch(pipeline);
+            Negotiation.await(child);
         } catch (NoClassDefFoundError absent) {
             // As above.
-        }
-    }
-
-    /** Whether it turns out only later what is spoken; {@link Child#spokenIs} follows then. */
-    static boolean isAheadOf(Child child) {
-        try {
-            return Negotiation.isAhead(child);
-        } catch (NoClassDefFoundError absent) {
-            return false;
         }
     }
 

@@ -18,8 +18,8 @@ final class Negotiation extends ChannelInboundHandlerAdapter {
         this.child = child;
     }
 
-    /** Whether it is not known yet; then {@link Child#spokenIs} follows. */
-    static boolean isAhead(Child child) {
+    /** Where there is TLS. */
+    static void await(Child child) {
         ChannelPipeline pipeline = child.channel.pipeline();
         for (Map.Entry<String, ChannelHandler> entry : pipeline) {
             ChannelHandler handler = entry.getValue();
@@ -27,10 +27,9 @@ final class Negotiation extends ChannelInboundHandlerAdapter {
                     || handler instanceof AbstractSniHandler
                     || handler instanceof OptionalSslHandler) {
                 pipeline.addAfter(entry.getKey(), null, new Negotiation(child));
-                return true;
+                return;
             }
         }
-        return false;
     }
 
     @Override
