@@ -7,6 +7,7 @@ import io.libzdt.Offer;
 import io.libzdt.ZdtException;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
 import java.util.concurrent.RejectedExecutionException;
@@ -22,6 +23,7 @@ import java.util.concurrent.TimeUnit;
 final class Child extends Front {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final long ASKED_AGAIN_MS = 100;
+    private static final long A_SECOND_MS = 1000;
 
     final long id;
     private final NettyTakeover netty;
@@ -32,6 +34,11 @@ final class Child extends Front {
     private volatile boolean busy;
     /** It will be, whatever happens. */
     private boolean reminded;
+
+    /** Told to leave, perhaps before its handlers were there. */
+    private volatile Event.Drain draining;
+    /** Null: it is not leaving. */
+    Leave leave;
 
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
@@ -75,7 +82,9 @@ final class Child extends Front {
             return;
         }
         Contents.watch(channel.pipeline());
-        String reason = Contents.whyNotMovable(channel.pipeline());
+        String reason = leave != null && leave.isSaid()
+                ? "its client was told to go already"
+                : Contents.whyNotMovable(channel.pipeline());
         Contents.hold(channel.pipeline());
         if (reason == null && !Contents.isIdle(channel.pipeline())) {
             migration.notNow(this); // it comes here again after the next read or flush
@@ -190,9 +199,56 @@ final class Child extends Front {
     private void stay(String reason) {
         Contents.goOn(channel.pipeline());
         migration.stays(this, reason);
+        netty.counters.stays(reason);
+        takeLeave(migration.drain);
+    }
+
+    private void takeLeave(Event.Drain drain) {
         if (channel.isOpen()) {
-            ctx.fireUserEventTriggered(migration.drain);
+            if (leave == null) {
+                leave = netty.leave(this, drain);
+            }
+            ctx.fireUserEventTriggered(drain);
         }
+    }
+
+    /** The successor has died: who has not said goodbye does not. Any thread. */
+    void resume(Event.Resume event) {
+        draining = null;
+        if (ctx != null) {
+            onLoop(() -> callOff(event), () -> {});
+        }
+    }
+
+    private void callOff(Event.Resume event) {
+        if (leave != null) {
+            if (leave.callOff()) {
+                leave = null;
+            }
+            ctx.fireUserEventTriggered(event);
+        }
+    }
+
+    /** Its handlers are there that show what is spoken. */
+    void spokenIs() {
+        Contents.watch(channel.pipeline());
+        if (leave != null) {
+            leave.spokenIs();
+        }
+    }
+
+    /** The drain deadline has come: away with it, also where a handler would rather wait. Any thread. */
+    void cut() {
+        if (channel.isOpen()) {
+            netty.counters.cut();
+            channel.close();
+            onLoop(() -> channel.eventLoop().schedule(this::end, A_SECOND_MS, TimeUnit.MILLISECONDS), () -> {});
+        }
+    }
+
+    /** From in front of all handlers. */
+    void end() {
+        close(ctx, ctx.newPromise());
     }
 
     /** It is ours as it was: the event loop takes it back. */
@@ -247,15 +303,25 @@ final class Child extends Front {
         onLoop(task, this::endWithoutLoop);
     }
 
-    /** Nobody takes it, and nobody will: its handlers may end it when they like. Any thread. */
+    /** Nobody takes it, and nobody will: it takes leave. Any thread. */
     void drain(Event.Drain event) {
-        if (ctx != null) {
-            onLoop(() -> ctx.fireUserEventTriggered(event), () -> {});
+        draining = event;
+        if (ctx != null) { // else channelActive comes, and finds it draining
+            onLoop(this::takeLeaveIfDraining, () -> {});
+        }
+    }
+
+    private void takeLeaveIfDraining() {
+        Event.Drain event = draining;
+        if (event != null) {
+            draining = null;
+            takeLeave(event);
         }
     }
 
     /** It was adopted: we let go of it. Any thread. */
     void settled(Event.Settled event) {
+        netty.counters.moved();
         onLoop(() -> transport.onceOutOfItsPoller(channel, () -> letGo(event)), () -> {
             silence();
             closeWithoutLoop();
@@ -337,6 +403,16 @@ final class Child extends Front {
     }
 
     // ---- Both sides.
+
+    /** The initialisers of its pipeline have run. */
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+        if (state == State.LIVE) {
+            Goodbye.lookBehindTls(this);
+        }
+        super.channelActive(ctx);
+        takeLeaveIfDraining();
+    }
 
     @Override
     void mayBeIdle() {

@@ -12,6 +12,7 @@ import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,11 +39,14 @@ import java.util.function.Consumer;
  * <p>A connection moves if a handler in its pipeline is {@link Migratable} and no other one keeps what cannot be exported:
  * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler} or the codecs of
  * HTTP), those from elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
- * others are served to their end, or to the drain deadline; how many, and why, is logged.
+ * others take leave: the next response of HTTP/1.1 says {@code Connection: close}, HTTP/2 says GOAWAY and finishes its
+ * streams, WebSocket closes with 1012, each when it is its turn ({@link #spread}); a handler that is a {@link Farewell} does
+ * it itself. The rest is served to its end. At the drain deadline all are ended; how many stay, and why, is logged.
  *
  * <p>Handlers notice nothing of freezing and thawing. Those that want to know are told by user events:
  * {@link Event.Drain} (the connection stays here: end it when it suits), {@link Event.Returned} (a successor did not take
- * it, it goes on), {@link Event.Settled} (it has moved; {@code channelInactive} follows). While it is frozen, what is
+ * it, it goes on), {@link Event.Settled} (it has moved; {@code channelInactive} follows), {@link Event.Resume} (the
+ * successor died: what was to leave may stay). While it is frozen, what is
  * written waits, and fails with {@link MigratedException} if it moves; only {@code shutdownOutput} cannot be held back.
  *
  * <p>Any thread may call anything. End the event loops only after {@code awaitDone}. If those of a listener end before, its
@@ -50,11 +54,18 @@ import java.util.function.Consumer;
  * loops leaves the takeover, so that its predecessor resumes.
  */
 public final class NettyTakeover {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
+
     private final Takeover takeover;
     private final List<Listening> listenings = new CopyOnWriteArrayList<>();
     private final Map<Long, Child> children = new ConcurrentHashMap<>();
     private final AtomicLong ids = new AtomicLong();
     private final LongAdder stayed = new LongAdder();
+    final Counters.Live counters = new Counters.Live();
+    /** Null: half of the drain. */
+    private volatile Duration over;
+
+    private volatile Spread spread;
 
     // Of the dispatching thread.
     private final Map<EventLoop, Arrivals> arrivals = new HashMap<>();
@@ -164,6 +175,32 @@ public final class NettyTakeover {
         return stayed.sum();
     }
 
+    /** {@return what has become of the connections that were to move or to end} */
+    public Counters counters() {
+        return counters.now();
+    }
+
+    /**
+     * Over which time, from {@link Event.Drain} on, the clients whose connections cannot move are told to go elsewhere; so
+     * they do not all come back at the same moment. Default: half of the drain deadline.
+     *
+     * @param over how long; the drain deadline if that is less. HTTP/1.1 can tell only whoever sends a request, so who is
+     *     silent is left alone until the second half of the time between then and the deadline
+     * @return this
+     */
+    public NettyTakeover spread(Duration over) {
+        if (over.isNegative()) {
+            throw new IllegalArgumentException("goodbyes are spread over no time at least, not over " + over);
+        }
+        this.over = over;
+        return this;
+    }
+
+    /** Since {@code drain} this connection is leaving. */
+    Leave leave(Child child, Event.Drain drain) {
+        return new Leave(child, drain, spread, counters);
+    }
+
     private synchronized Migration migration() {
         return migration;
     }
@@ -215,8 +252,8 @@ public final class NettyTakeover {
             tell(settled.id(), child -> child.settled(settled));
         } else if (event instanceof Event.Returned returned) {
             tell(returned.connection().id(), child -> child.returned(returned));
-        } else if (event instanceof Event.Resume) {
-            resume();
+        } else if (event instanceof Event.Resume resume) {
+            resume(resume);
         } else if (event instanceof Event.Accept) {
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
@@ -265,7 +302,9 @@ public final class NettyTakeover {
             }
         }
         // Until here nothing told the successor that we have stopped.
-        deadline = System.nanoTime() + drain.deadline().toNanos();
+        long now = System.nanoTime();
+        deadline = now + drain.deadline().toNanos();
+        spread = new Spread(now, over == null ? drain.deadline().dividedBy(2) : over, drain.deadline());
         if (drain.successor().isPresent()) {
             Migration next = new Migration(takeover, drain, children.values(), stayed);
             turnTo(next, false);
@@ -277,9 +316,10 @@ public final class NettyTakeover {
         }
     }
 
-    private void resume() {
+    private void resume(Event.Resume event) {
         retired = List.of();
         turnTo(null, false);
+        children.values().forEach(child -> child.resume(event));
         listenings.forEach(Listening::accept);
     }
 
@@ -321,7 +361,7 @@ public final class NettyTakeover {
     /** What is left of a drain, that is; what an attempt that is off has adopted is served to its end. */
     private synchronized void endAtTheDeadline() {
         if (!leaving) {
-            Runnable end = () -> children.values().forEach(child -> child.channel.close());
+            Runnable end = () -> children.values().forEach(Child::cut);
             ending = GlobalEventExecutor.INSTANCE.schedule(end, deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
         }
     }
@@ -343,6 +383,9 @@ public final class NettyTakeover {
             Migration.allMigrated(takeover);
         }
         if (left) {
+            LOG.log(
+                    System.Logger.Level.INFO,
+                    () -> "nothing is left here; " + counters().inWords());
             takeover.close();
         }
     }
