@@ -40,6 +40,8 @@ final class Child extends Front {
     /** Null: it is not leaving. */
     Leave leave;
 
+    /** Null once it is decided whether it is ours. */
+    private volatile Adoption adoption;
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
 
@@ -57,8 +59,11 @@ final class Child extends Front {
         return new Child(netty, listening, channel, State.LIVE);
     }
 
-    static Child offered(NettyTakeover netty, Listening listening, Channel channel) {
-        return new Child(netty, listening, channel, State.OFFERED);
+    static Child offered(NettyTakeover netty, Listening listening, Channel channel, Adoption adoption) {
+        Child child = new Child(netty, listening, channel, State.OFFERED);
+        child.adoption = adoption;
+        channel.closeFuture().addListener(closed -> child.notDecided());
+        return child;
     }
 
     // ---- The predecessor's side.
@@ -361,6 +366,30 @@ final class Child extends Front {
 
     // ---- The successor's side.
 
+    @Override
+    public void channelRegistered(ChannelHandlerContext ctx) {
+        if (adoption != null && !channel.isActive()) {
+            notDecided();
+        } else {
+            super.channelRegistered(ctx);
+        }
+    }
+
+    private void decide() {
+        Adoption deciding = adoption;
+        adoption = null;
+        deciding.decide();
+    }
+
+    /** It has ended before. Any thread. */
+    private void notDecided() {
+        Adoption undecided = adoption;
+        if (undecided != null) {
+            adoption = null;
+            undecided.refuse(new IllegalStateException("its pipeline does not want it"));
+        }
+    }
+
     boolean wantsToClose() {
         return held.wantsToClose();
     }
@@ -379,7 +408,11 @@ final class Child extends Front {
             state = State.MOVED;
             ctx.fireChannelInactive();
         }
-        transport.discard(channel);
+        if (channel.isRegistered()) {
+            transport.discard(channel);
+        } else {
+            channel.unsafe().closeForcibly();
+        }
     }
 
     /** It is ours: what travelled comes first, in both directions. */
@@ -407,6 +440,10 @@ final class Child extends Front {
     /** The initialisers of its pipeline have run. */
     @Override
     public void channelActive(ChannelHandlerContext ctx) {
+        if (adoption != null) {
+            decide();
+            return;
+        }
         if (state == State.LIVE) {
             Goodbye.lookBehindTls(this);
         }
