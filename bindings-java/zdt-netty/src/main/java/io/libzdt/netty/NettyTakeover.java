@@ -36,9 +36,16 @@ import java.util.function.Consumer;
  * }</pre>
  *
  * <p>A connection moves if a handler in its pipeline is {@link Migratable} and no other one keeps what cannot be exported:
- * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler} or the codecs of
- * HTTP), those from elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
+ * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler}), those from
+ * elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
  * others are served to their end, or to the drain deadline; how many, and why, is logged.
+ *
+ * <p>HTTP/1.1 through Netty's codecs moves without a {@link Migratable}, between two requests: what is answered here is
+ * answered to its end, half a head travels, and so do requests that come while another one is being answered. So does
+ * WebSocket, between two messages or inside of a frame: the successor's handlers are given the client's request for it
+ * once more, so that they shake hands again. The client hears nothing of that; what they write before they are back, a
+ * greeting for instance, goes nowhere. A successor that answers the request otherwise than its predecessor did, or not at
+ * once on the event loop, does not get the connection.
  *
  * <p>Handlers notice nothing of freezing and thawing. Those that want to know are told by user events:
  * {@link Event.Drain} (the connection stays here: end it when it suits), {@link Event.Returned} (a successor did not take
