@@ -206,7 +206,7 @@ final class Child extends Front {
     private void takeLeave(Event.Drain drain) {
         if (channel.isOpen()) {
             if (leave == null) {
-                leave = netty.leave(this, drain);
+                leave = netty.leave(this, drain); // null: it was called off meanwhile
             }
             ctx.fireUserEventTriggered(drain);
         }
@@ -284,9 +284,13 @@ final class Child extends Front {
         held.release(this);
         tellWritability();
         if (returned != null) {
-            Event told = returned;
+            Event.Returned told = returned;
             returned = null;
             ctx.fireUserEventTriggered(told);
+            if (told.why() == Event.Returned.Reason.REFUSED && netty.isDraining()) {
+                netty.counters.stays("the successor refused it");
+                takeLeave(migration.drain);
+            }
         }
         Contents.goOn(channel.pipeline());
         if (busy) { // its turn came while it was frozen

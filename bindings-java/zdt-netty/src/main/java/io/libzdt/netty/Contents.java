@@ -174,7 +174,9 @@ final class Contents {
             first = false;
             Memory memory = MEMORY.get(handler.getClass());
             if (memory == Memory.SOMETHING || memory == Memory.NOTHING_BETWEEN && watch == null) {
-                return netty(handler.getClass()).getSimpleName() + " keeps what cannot be exported";
+                String keeper = netty(handler.getClass()).getSimpleName();
+                String advice = keeper.equals("SslHandler") ? ": end TLS in front of this process to have it move" : "";
+                return keeper + " keeps what cannot be exported" + advice;
             }
             if (pipeline.context(handler).executor() != pipeline.channel().eventLoop()) {
                 return handler.getClass().getName() + " runs outside of the event loop";

@@ -20,6 +20,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
@@ -55,6 +56,7 @@ import java.util.function.Consumer;
  */
 public final class NettyTakeover {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
+    private static final int REFUSALS_TOLD = 10;
 
     private final Takeover takeover;
     private final List<Listening> listenings = new CopyOnWriteArrayList<>();
@@ -65,7 +67,10 @@ public final class NettyTakeover {
     /** Null: half of the drain. */
     private volatile Duration over;
 
+    /** Of the drain that is under way; null: none is. */
     private volatile Spread spread;
+
+    private final AtomicInteger refusals = new AtomicInteger();
 
     // Of the dispatching thread.
     private final Map<EventLoop, Arrivals> arrivals = new HashMap<>();
@@ -198,7 +203,25 @@ public final class NettyTakeover {
 
     /** Since {@code drain} this connection is leaving. */
     Leave leave(Child child, Event.Drain drain) {
-        return new Leave(child, drain, spread, counters);
+        Spread current = spread;
+        return current == null ? null : new Leave(child, drain, current, counters);
+    }
+
+    /** Why it was, for whoever can mend it; not a thousand times. On the event loop of the offer. */
+    void refused(Offer offer, Throwable why) {
+        boolean isNews = refusals.getAndIncrement() < REFUSALS_TOLD;
+        LOG.log(
+                isNews ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG,
+                () -> "refused " + offer
+                        + ", which stays with the predecessor and leaves there; have the pipeline here take"
+                        + " version " + offer.stateVersion()
+                        + " of its state, or the predecessor write one that it takes",
+                why);
+    }
+
+    /** Connections are to move, or to end. */
+    boolean isDraining() {
+        return spread != null;
     }
 
     private synchronized Migration migration() {
@@ -319,6 +342,7 @@ public final class NettyTakeover {
     private void resume(Event.Resume event) {
         retired = List.of();
         turnTo(null, false);
+        spread = null;
         children.values().forEach(child -> child.resume(event));
         listenings.forEach(Listening::accept);
     }

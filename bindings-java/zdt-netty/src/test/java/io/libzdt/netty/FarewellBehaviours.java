@@ -270,19 +270,6 @@ interface FarewellBehaviours extends Stage {
 
     @Test
     default void goodbyes_of_an_application_are_spread_over_time() throws Exception {
-        final class Leaver extends ChannelInboundHandlerAdapter implements Farewell {
-            private final Queue<Long> leavings;
-
-            Leaver(Queue<Long> leavings) {
-                this.leavings = leavings;
-            }
-
-            @Override
-            public void leave(ChannelHandlerContext ctx, Event.Drain drain) {
-                leavings.add(System.nanoTime());
-                ctx.writeAndFlush("bye\n").addListener(ChannelFutureListener.CLOSE);
-            }
-        }
         Queue<Long> leavings = new ConcurrentLinkedQueue<>();
         List<Client> clients = new ArrayList<>();
         // The lines' own handler is the last, and keeps the events to itself.
@@ -306,6 +293,43 @@ interface FarewellBehaviours extends Stage {
             assertTrue(early <= 8, early + " of 40 in the first tenth");
             assertTrue(leavings.stream().anyMatch(at -> at - began >= 1_700_000_000), "nobody in the last tenths");
             assertEquals(Map.of("Leaver", 40L), server.netty.counters().goodbyes());
+        }
+    }
+
+    /** Knows what to say, and remembers when it did. */
+    final class Leaver extends ChannelInboundHandlerAdapter implements Farewell {
+        private final Queue<Long> leavings;
+
+        Leaver(Queue<Long> leavings) {
+            this.leavings = leavings;
+        }
+
+        @Override
+        public void leave(ChannelHandlerContext ctx, Event.Drain drain) {
+            leavings.add(System.nanoTime());
+            ctx.writeAndFlush("bye\n").addListener(ChannelFutureListener.CLOSE);
+        }
+    }
+
+    @Test
+    default void whom_the_successor_refuses_takes_leave() throws Exception {
+        Queue<Long> leavings = new ConcurrentLinkedQueue<>();
+        try (Log log = new Log();
+                Server first = server().with(pipeline -> pipeline.addLast(new Leaver(leavings)))
+                        .listen(Server.ANY_PORT)
+                        .ready();
+                Client client = new Client(first.port()).say("odd\n").hears("1 1 odd")) {
+            first.netty.spread(Duration.ZERO);
+            try (Server second = start()) {
+                client.hears("bye");
+                assertNull(client.hear());
+                first.awaitDone();
+                log.says("have the pipeline here take version");
+                assertEquals(0, second.netty.connections());
+                assertEquals(
+                        new Counters(0, Map.of("the successor refused it", 1L), Map.of("Leaver", 1L), 0),
+                        first.netty.counters());
+            }
         }
     }
 
