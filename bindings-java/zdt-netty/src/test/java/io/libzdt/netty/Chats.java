@@ -4,14 +4,20 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.FullHttpRequest;
+import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.WebSocketFrameAggregator;
 import io.netty.handler.codec.http.websocketx.WebSocketServerHandshakerFactory;
 import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import io.netty.handler.codec.http.websocketx.extensions.compression.WebSocketServerCompressionHandler;
+import io.netty.handler.stream.ChunkedWriteHandler;
 import java.util.function.Consumer;
 
 /**
@@ -32,6 +38,14 @@ final class Chats extends Site {
             new HttpObjectAggregator(1 << 16),
             new WebSocketServerCompressionHandler(0),
             new WebSocketServerProtocolHandler("/chat", "plain", true),
+            new WebSocketFrameAggregator(1 << 16));
+
+    /** The same, with what sends files. */
+    static final Consumer<ChannelPipeline> CHUNKED = pipeline -> pipeline.addLast(
+            new HttpServerCodec(),
+            new HttpObjectAggregator(1 << 16),
+            new ChunkedWriteHandler(),
+            new WebSocketServerProtocolHandler("/chat"),
             new WebSocketFrameAggregator(1 << 16));
 
     /** The same, by a handler that shakes hands itself. */
@@ -55,7 +69,15 @@ final class Chats extends Site {
     Chats(Stage stage, Consumer<ChannelPipeline> codec, boolean greets) throws Exception {
         super(stage, (generation, pipeline) -> {
             codec.accept(pipeline);
-            pipeline.addLast(new Talker(generation, greets));
+            pipeline.addLast(new Talker(generation, greets), new SimpleChannelInboundHandler<FullHttpRequest>() {
+                @Override
+                protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
+                    FullHttpResponse response =
+                            new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.NOT_FOUND);
+                    HttpUtil.setContentLength(response, 0);
+                    ctx.writeAndFlush(response);
+                }
+            });
         });
     }
 

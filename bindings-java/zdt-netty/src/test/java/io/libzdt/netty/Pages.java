@@ -10,6 +10,7 @@ import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.FullHttpResponse;
+import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
@@ -19,7 +20,7 @@ import java.util.function.Consumer;
 
 /**
  * One generation of a site, whose every page is {@code GENERATION METHOD URI BODY}. That of {@code /slow} comes when
- * {@link #answer} is called, {@code /big} is {@link #BIG} bytes long, {@code /gone} has none.
+ * {@link #answer} is called, {@code /big} is {@link #BIG} bytes long, {@code /gone} and HEAD have none.
  */
 final class Pages extends Site {
     static final int BIG = 8 << 20;
@@ -71,7 +72,7 @@ final class Pages extends Site {
         }
 
         private FullHttpResponse page(FullHttpRequest request) {
-            if (request.uri().equals("/gone")) {
+            if (request.uri().equals("/gone") || request.method().equals(HttpMethod.HEAD)) {
                 return new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.NO_CONTENT);
             }
             String text = generation + " " + request.method() + " " + request.uri() + " "
