@@ -233,7 +233,7 @@ final class Child extends Front {
 
     /** Its handlers are there that show what is spoken. */
     void spokenIs() {
-        Contents.watch(channel.pipeline());
+        Contents.watchAnyway(channel.pipeline());
         if (leave != null) {
             leave.spokenIs();
         }

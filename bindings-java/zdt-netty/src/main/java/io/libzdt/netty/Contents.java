@@ -123,8 +123,15 @@ final class Contents {
 
     /** Looks on from here on at what a codec does that keeps something; before anything is read. */
     static void watch(ChannelPipeline pipeline) {
+        if (mayMove(pipeline)) {
+            watchAnyway(pipeline);
+        }
+    }
+
+    /** The same where the connection stays: who takes leave must know whether the client is being served. */
+    static void watchAnyway(ChannelPipeline pipeline) {
         try {
-            if (HTTP && watched(pipeline) == null && mayMove(pipeline)) {
+            if (HTTP && watched(pipeline) == null) {
                 HttpWatch.over(pipeline);
             }
         } catch (ZdtException e) {

@@ -36,7 +36,7 @@ final class HttpGoodbye extends ChannelDuplexHandler implements Goodbye {
     }
 
     static Goodbye of(Leave leave) {
-        Contents.watch(leave.pipeline()); // where nothing was read yet
+        Contents.watchAnyway(leave.pipeline()); // where nothing was read yet
         HttpWatch watch = leave.pipeline().get(HttpWatch.class);
         return watch != null && watch.talk() instanceof Requests requests && requests.whyNotMovable() == null
                 ? new HttpGoodbye(leave, watch, requests)

@@ -11,6 +11,8 @@ import io.libzdt.Event;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpServerCodec;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpClient.Version;
@@ -191,6 +193,34 @@ interface FarewellBehaviours extends Stage {
             server.awaitDone();
             assertEquals(0, server.netty.counters().cut());
             assertEquals(Map.of("HTTP/1.1", 1L), server.netty.counters().goodbyes());
+        }
+    }
+
+    @Test
+    default void without_a_successor_and_without_tls_leave_is_taken_as_well() throws Exception {
+        Config.Builder brief = Server.config().drain(Duration.ofSeconds(2));
+        try (Server server = new Server(path(), transport(), brief)
+                        .with(pipeline -> {
+                            while (pipeline.last() != pipeline.first()) {
+                                pipeline.removeLast();
+                            }
+                            pipeline.addLast(new HttpServerCodec(), new HttpObjectAggregator(1 << 16), new Web(1));
+                        })
+                        .listen(Server.ANY_PORT);
+                Client asked = new Client(server.port());
+                Client silent = new Client(server.port())) {
+            server.netty.spread(Duration.ZERO);
+            server.ready();
+            request(asked, "/");
+            hearsResponse(asked, "1", false);
+            Stage.until("both to be there", () -> server.netty.connections() == 2);
+            server.takeover.drain();
+            for (Client client : List.of(asked, silent)) {
+                assertNull(client.hear());
+                client.close();
+            }
+            server.awaitDone();
+            assertEquals(new Counters(0, Map.of(), Map.of("HTTP/1.1", 2L), 0), server.netty.counters());
         }
     }
 
