@@ -99,7 +99,7 @@ final class Adoption {
     /** An exception of the application's that cannot say what it is is none the less a refusal. */
     void refuse(Throwable e) {
         try (offer) {
-            netty.refused(offer, e);
+            netty.farewells.refused(offer, e);
             offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());
         } finally {
             discard();

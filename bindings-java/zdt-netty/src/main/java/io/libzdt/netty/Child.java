@@ -7,10 +7,8 @@ import io.libzdt.Offer;
 import io.libzdt.ZdtException;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -20,10 +18,9 @@ import java.util.concurrent.TimeUnit;
  *
  * <p>All of it runs on the event loop of the connection; methods that may be called from elsewhere say so.
  */
-final class Child extends Front {
+final class Child extends Leaving {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final long ASKED_AGAIN_MS = 100;
-    private static final long A_SECOND_MS = 1000;
 
     final long id;
     private final NettyTakeover netty;
@@ -35,11 +32,6 @@ final class Child extends Front {
     /** It will be, whatever happens. */
     private boolean reminded;
 
-    /** Told to leave, perhaps before its handlers were there. */
-    private volatile Event.Drain draining;
-    /** Null: it is not leaving. */
-    Leave leave;
-
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
 
@@ -47,7 +39,7 @@ final class Child extends Front {
     private Event.Returned returned;
 
     private Child(NettyTakeover netty, Listening listening, Channel channel, State state) {
-        super(channel, listening.transport, state);
+        super(channel, listening.transport, state, netty.farewells);
         this.netty = netty;
         this.protocol = listening.protocol;
         this.id = netty.newId();
@@ -82,9 +74,8 @@ final class Child extends Front {
             return;
         }
         Contents.watch(channel.pipeline());
-        String reason = leave != null && leave.isSaid()
-                ? "its client was told to go already"
-                : Contents.whyNotMovable(channel.pipeline());
+        String reason =
+                hasSaidGoodbye() ? "its client was told to go already" : Contents.whyNotMovable(channel.pipeline());
         Contents.hold(channel.pipeline());
         if (reason == null && !Contents.isIdle(channel.pipeline())) {
             migration.notNow(this); // it comes here again after the next read or flush
@@ -201,56 +192,7 @@ final class Child extends Front {
             Contents.goOn(channel.pipeline());
         }
         migration.stays(this, reason);
-        netty.counters.stays(reason);
-        takeLeave(migration.drain);
-    }
-
-    private void takeLeave(Event.Drain drain) {
-        if (channel.isOpen()) {
-            if (leave == null) {
-                leave = netty.leave(this, drain); // null: it was called off meanwhile
-            }
-            ctx.fireUserEventTriggered(drain);
-        }
-    }
-
-    /** The successor has died: who has not said goodbye does not. Any thread. */
-    void resume(Event.Resume event) {
-        draining = null;
-        if (ctx != null) {
-            onLoop(() -> callOff(event), () -> {});
-        }
-    }
-
-    private void callOff(Event.Resume event) {
-        if (leave != null) {
-            if (leave.callOff()) {
-                leave = null;
-            }
-            ctx.fireUserEventTriggered(event);
-        }
-    }
-
-    /** Its handlers are there that show what is spoken. */
-    void spokenIs() {
-        Contents.watchAnyway(channel.pipeline());
-        if (leave != null) {
-            leave.spokenIs();
-        }
-    }
-
-    /** The drain deadline has come: away with it, also where a handler would rather wait. Any thread. */
-    void cut() {
-        if (channel.isOpen()) {
-            netty.counters.cut();
-            channel.close();
-            onLoop(() -> channel.eventLoop().schedule(this::end, A_SECOND_MS, TimeUnit.MILLISECONDS), () -> {});
-        }
-    }
-
-    /** From in front of all handlers. */
-    void end() {
-        close(ctx, ctx.newPromise());
+        takeLeave(migration.drain, reason);
     }
 
     /** It is ours as it was: the event loop takes it back. */
@@ -289,9 +231,8 @@ final class Child extends Front {
             Event.Returned told = returned;
             returned = null;
             ctx.fireUserEventTriggered(told);
-            if (told.why() == Event.Returned.Reason.REFUSED && netty.isDraining()) {
-                netty.counters.stays("the successor refused it");
-                takeLeave(migration.drain);
+            if (told.why() == Event.Returned.Reason.REFUSED && netty.farewells.isDraining()) {
+                takeLeave(migration.drain, "the successor refused it");
             }
         }
         Contents.goOn(channel.pipeline());
@@ -309,25 +250,9 @@ final class Child extends Front {
         onLoop(task, this::endWithoutLoop);
     }
 
-    /** Nobody takes it, and nobody will: it takes leave. Any thread. */
-    void drain(Event.Drain event) {
-        draining = event;
-        if (ctx != null) { // else channelActive comes, and finds it draining
-            onLoop(this::takeLeaveIfDraining, () -> {});
-        }
-    }
-
-    private void takeLeaveIfDraining() {
-        Event.Drain event = draining;
-        if (event != null) {
-            draining = null;
-            takeLeave(event);
-        }
-    }
-
     /** It was adopted: we let go of it. Any thread. */
     void settled(Event.Settled event) {
-        netty.counters.moved();
+        netty.farewells.counters.moved();
         onLoop(() -> transport.onceOutOfItsPoller(channel, () -> letGo(event)), () -> {
             silence();
             closeWithoutLoop();
@@ -409,29 +334,10 @@ final class Child extends Front {
 
     // ---- Both sides.
 
-    /** The initialisers of its pipeline have run. */
-    @Override
-    public void channelActive(ChannelHandlerContext ctx) {
-        if (state == State.LIVE) {
-            Goodbye.lookBehindTls(this);
-        }
-        super.channelActive(ctx);
-        takeLeaveIfDraining();
-    }
-
     @Override
     void mayBeIdle() {
         if (busy) {
             tryToMove();
-        }
-    }
-
-    /** After its event loop has ended nobody else is there who could touch the channel. */
-    private void onLoop(Runnable task, Runnable afterItsEnd) {
-        try {
-            channel.eventLoop().execute(task);
-        } catch (RejectedExecutionException ended) {
-            afterItsEnd.run();
         }
     }
 }

@@ -83,7 +83,7 @@ final class HttpGoodbye extends ChannelDuplexHandler implements Goodbye {
     }
 
     private void end() {
-        Lingering.end(leave.child);
+        Lingering.end(leave.connection);
     }
 
     /** After the last response no request is carried out (RFC 9112, 9.6). */

@@ -12,21 +12,21 @@ import java.util.Map;
 
 /** Right behind TLS: what is spoken turns out with its handshake, and handlers may be made only then. */
 final class Negotiation extends ChannelInboundHandlerAdapter {
-    private final Child child;
+    private final Leaving connection;
 
-    private Negotiation(Child child) {
-        this.child = child;
+    private Negotiation(Leaving connection) {
+        this.connection = connection;
     }
 
     /** Where there is TLS. */
-    static void await(Child child) {
-        ChannelPipeline pipeline = child.channel.pipeline();
+    static void await(Leaving connection) {
+        ChannelPipeline pipeline = connection.channel.pipeline();
         for (Map.Entry<String, ChannelHandler> entry : pipeline) {
             ChannelHandler handler = entry.getValue();
             if (handler instanceof SslHandler
                     || handler instanceof AbstractSniHandler
                     || handler instanceof OptionalSslHandler) {
-                pipeline.addAfter(entry.getKey(), null, new Negotiation(child));
+                pipeline.addAfter(entry.getKey(), null, new Negotiation(connection));
                 return;
             }
         }
@@ -36,7 +36,7 @@ final class Negotiation extends ChannelInboundHandlerAdapter {
     public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
         ctx.fireUserEventTriggered(event); // the others first
         if (event instanceof SslHandshakeCompletionEvent) {
-            child.spokenIs();
+            connection.spokenIs();
             if (!ctx.isRemoved()) {
                 ctx.pipeline().remove(this);
             }

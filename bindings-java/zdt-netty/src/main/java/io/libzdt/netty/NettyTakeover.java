@@ -20,7 +20,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
@@ -55,22 +54,12 @@ import java.util.function.Consumer;
  * loops leaves the takeover, so that its predecessor resumes.
  */
 public final class NettyTakeover {
-    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
-    private static final int REFUSALS_TOLD = 10;
-
     private final Takeover takeover;
     private final List<Listening> listenings = new CopyOnWriteArrayList<>();
     private final Map<Long, Child> children = new ConcurrentHashMap<>();
     private final AtomicLong ids = new AtomicLong();
     private final LongAdder stayed = new LongAdder();
-    final Counters.Live counters = new Counters.Live();
-    /** Null: half of the drain. */
-    private volatile Duration over;
-
-    /** Of the drain that is under way; null: none is. */
-    private volatile Spread spread;
-
-    private final AtomicInteger refusals = new AtomicInteger();
+    final Farewells farewells = new Farewells();
 
     // Of the dispatching thread.
     private final Map<EventLoop, Arrivals> arrivals = new HashMap<>();
@@ -182,7 +171,7 @@ public final class NettyTakeover {
 
     /** {@return what has become of the connections that were to move or to end} */
     public Counters counters() {
-        return counters.now();
+        return farewells.counters.now();
     }
 
     /**
@@ -194,34 +183,8 @@ public final class NettyTakeover {
      * @return this
      */
     public NettyTakeover spread(Duration over) {
-        if (over.isNegative()) {
-            throw new IllegalArgumentException("goodbyes are spread over no time at least, not over " + over);
-        }
-        this.over = over;
+        farewells.spread(over);
         return this;
-    }
-
-    /** Since {@code drain} this connection is leaving. */
-    Leave leave(Child child, Event.Drain drain) {
-        Spread current = spread;
-        return current == null ? null : new Leave(child, drain, current, counters);
-    }
-
-    /** Why it was, for whoever can mend it; not a thousand times. On the event loop of the offer. */
-    void refused(Offer offer, Throwable why) {
-        boolean isNews = refusals.getAndIncrement() < REFUSALS_TOLD;
-        LOG.log(
-                isNews ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG,
-                () -> "refused " + offer
-                        + ", which stays with the predecessor and leaves there; have the pipeline here take"
-                        + " version " + offer.stateVersion()
-                        + " of its state, or the predecessor write one that it takes",
-                why);
-    }
-
-    /** Connections are to move, or to end. */
-    boolean isDraining() {
-        return spread != null;
     }
 
     private synchronized Migration migration() {
@@ -327,7 +290,7 @@ public final class NettyTakeover {
         // Until here nothing told the successor that we have stopped.
         long now = System.nanoTime();
         deadline = now + drain.deadline().toNanos();
-        spread = new Spread(now, over == null ? drain.deadline().dividedBy(2) : over, drain.deadline());
+        farewells.drain(drain, now);
         if (drain.successor().isPresent()) {
             Migration next = new Migration(takeover, drain, children.values(), stayed);
             turnTo(next, false);
@@ -342,7 +305,7 @@ public final class NettyTakeover {
     private void resume(Event.Resume event) {
         retired = List.of();
         turnTo(null, false);
-        spread = null;
+        farewells.callOff();
         children.values().forEach(child -> child.resume(event));
         listenings.forEach(Listening::accept);
     }
@@ -407,9 +370,7 @@ public final class NettyTakeover {
             Migration.allMigrated(takeover);
         }
         if (left) {
-            LOG.log(
-                    System.Logger.Level.INFO,
-                    () -> "nothing is left here; " + counters().inWords());
+            farewells.log();
             takeover.close();
         }
     }
