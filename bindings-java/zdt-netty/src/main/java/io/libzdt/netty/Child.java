@@ -90,6 +90,7 @@ final class Child extends Leaving {
             stay(reason);
             return;
         }
+        stopLeaving();
         ctx.flush();
         state = State.FREEZING;
         onceNothingIsBeingWritten(

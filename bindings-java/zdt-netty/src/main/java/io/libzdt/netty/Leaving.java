@@ -55,6 +55,13 @@ abstract class Leaving extends Front {
         }
     }
 
+    /** It can move after all. */
+    final void stopLeaving() {
+        if (leave != null && leave.callOff()) {
+            leave = null;
+        }
+    }
+
     /** Whether its client knows that it ends. */
     final boolean hasSaidGoodbye() {
         return leave != null && leave.isSaid();
@@ -70,9 +77,7 @@ abstract class Leaving extends Front {
 
     private void callOff(Event.Resume event) {
         if (leave != null) {
-            if (leave.callOff()) {
-                leave = null;
-            }
+            stopLeaving();
             ctx.fireUserEventTriggered(event);
         }
     }
@@ -87,7 +92,7 @@ abstract class Leaving extends Front {
 
     /** The drain deadline has come: away with it, also where a handler would rather wait. Any thread. */
     final void cut() {
-        if (channel.isOpen()) {
+        if (channel.isOpen() && ctx != null) {
             farewells.counters.cut();
             channel.close();
             onLoop(() -> channel.eventLoop().schedule(this::end, A_SECOND_MS, TimeUnit.MILLISECONDS), () -> {});

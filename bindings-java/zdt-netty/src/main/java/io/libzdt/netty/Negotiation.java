@@ -37,9 +37,14 @@ final class Negotiation extends ChannelInboundHandlerAdapter {
         ctx.fireUserEventTriggered(event); // the others first
         if (event instanceof SslHandshakeCompletionEvent) {
             connection.spokenIs();
-            if (!ctx.isRemoved()) {
-                ctx.pipeline().remove(this);
-            }
         }
+    }
+
+    /** Some make their handlers a little after the handshake, and some turn out to do without TLS. */
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+        connection.spokenIs();
+        ctx.pipeline().remove(this);
+        ctx.fireChannelRead(message);
     }
 }

@@ -225,6 +225,25 @@ interface FarewellBehaviours extends Stage {
     }
 
     @Test
+    default void whoever_can_move_after_all_is_told_nothing() throws Exception {
+        try (Pages first = new Pages(this, HttpBehaviours.STOCK);
+                Client client = new Client(first.port())) {
+            first.server.netty.spread(Duration.ZERO);
+            HttpBehaviours.sees(client.say(HttpBehaviours.get("/a")), "1 GET /a ");
+            first.server.takeover.drain();
+            Child child = first.pipelines.get(0).get(Child.class);
+            Stage.until("its turn", () -> child.leave != null && child.leave.isTurn());
+            try (Pages second = new Pages(this, HttpBehaviours.STOCK)) {
+                first.awaitDone();
+                HttpBehaviours.sees(client.say(HttpBehaviours.get("/b")), "2 GET /b ");
+                HttpBehaviours.sees(client.say(HttpBehaviours.get("/c")), "2 GET /c ");
+                assertEquals(new Counters(1, Map.of(), Map.of(), 0), first.server.netty.counters());
+                assertEquals(1, second.server.netty.connections());
+            }
+        }
+    }
+
+    @Test
     default void a_response_under_way_is_finished_and_what_was_asked_after_it_does_no_harm() throws Exception {
         try (WebServer server = web().ready();
                 Client client = Client.secure(server.port(), WebServer.CERTIFICATE)) {
