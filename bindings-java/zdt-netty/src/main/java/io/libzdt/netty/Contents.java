@@ -123,8 +123,15 @@ final class Contents {
 
     /** Looks on from here on at what a codec does that keeps something; before anything is read. */
     static void watch(ChannelPipeline pipeline) {
+        if (mayMove(pipeline)) {
+            watchAnyway(pipeline);
+        }
+    }
+
+    /** The same where the connection stays: who takes leave must know whether the client is being served. */
+    static void watchAnyway(ChannelPipeline pipeline) {
         try {
-            if (HTTP && watched(pipeline) == null && mayMove(pipeline)) {
+            if (HTTP && watched(pipeline) == null) {
                 HttpWatch.over(pipeline);
             }
         } catch (ZdtException e) {
@@ -184,7 +191,9 @@ final class Contents {
             first = false;
             Memory memory = MEMORY.get(handler.getClass());
             if (memory == Memory.SOMETHING || memory == Memory.NOTHING_BETWEEN && watch == null) {
-                return netty(handler.getClass()).getSimpleName() + " keeps what cannot be exported";
+                String keeper = netty(handler.getClass()).getSimpleName();
+                String advice = keeper.equals("SslHandler") ? ": end TLS in front of this process to have it move" : "";
+                return keeper + " keeps what cannot be exported" + advice;
             }
             if (pipeline.context(handler).executor() != pipeline.channel().eventLoop()) {
                 return handler.getClass().getName() + " runs outside of the event loop";

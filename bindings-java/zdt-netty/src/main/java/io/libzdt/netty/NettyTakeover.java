@@ -64,18 +64,12 @@ import java.util.function.Consumer;
  * loops leaves the takeover, so that its predecessor resumes.
  */
 public final class NettyTakeover {
-    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
-
     private final Takeover takeover;
     private final List<Listening> listenings = new CopyOnWriteArrayList<>();
     private final Map<Long, Child> children = new ConcurrentHashMap<>();
     private final AtomicLong ids = new AtomicLong();
     private final LongAdder stayed = new LongAdder();
-    final Counters.Live counters = new Counters.Live();
-    /** Null: half of the drain. */
-    private volatile Duration over;
-
-    private volatile Spread spread;
+    final Farewells farewells = new Farewells();
 
     // Of the dispatching thread.
     /** When what is left of a drain is ended (System.nanoTime). */
@@ -238,7 +232,7 @@ public final class NettyTakeover {
 
     /** {@return what has become of the connections that were to move or to end} */
     public Counters counters() {
-        return counters.now();
+        return farewells.counters.now();
     }
 
     /**
@@ -250,16 +244,8 @@ public final class NettyTakeover {
      * @return this
      */
     public NettyTakeover spread(Duration over) {
-        if (over.isNegative()) {
-            throw new IllegalArgumentException("goodbyes are spread over no time at least, not over " + over);
-        }
-        this.over = over;
+        farewells.spread(over);
         return this;
-    }
-
-    /** Since {@code drain} this connection is leaving. */
-    Leave leave(Child child, Event.Drain drain) {
-        return new Leave(child, drain, spread, counters);
     }
 
     private synchronized Migration migration() {
@@ -364,7 +350,7 @@ public final class NettyTakeover {
         // Until here nothing told the successor that we have stopped.
         long now = System.nanoTime();
         deadline = now + drain.deadline().toNanos();
-        spread = new Spread(now, over == null ? drain.deadline().dividedBy(2) : over, drain.deadline());
+        farewells.drain(drain, now);
         if (drain.successor().isPresent()) {
             Migration next = new Migration(takeover, drain, children.values(), stayed);
             turnTo(next, false);
@@ -379,6 +365,7 @@ public final class NettyTakeover {
     private void resume(Event.Resume event) {
         retired = List.of();
         turnTo(null, false);
+        farewells.callOff();
         children.values().forEach(child -> child.resume(event));
         listenings.forEach(Listening::accept);
     }
@@ -443,9 +430,7 @@ public final class NettyTakeover {
             Migration.allMigrated(takeover);
         }
         if (left) {
-            LOG.log(
-                    System.Logger.Level.INFO,
-                    () -> "nothing is left here; " + counters().inWords());
+            farewells.log();
             takeover.close();
         }
     }
