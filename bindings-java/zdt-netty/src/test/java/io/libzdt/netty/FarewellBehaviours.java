@@ -4,12 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.libzdt.Config;
 import io.libzdt.Event;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpServerCodec;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpClient.Version;
@@ -85,12 +88,19 @@ interface FarewellBehaviours extends Stage {
 
     @ParameterizedTest
     @EnumSource
-    default void clients_that_retry_nothing_see_no_failure_through_a_takeover(Version version) throws Exception {
+    default void clients_that_retry_nothing_see_no_failure_through_a_takeover(Kind kind) throws Exception {
+        assumeTrue(
+                kind != Kind.JAVA_HTTP_2 || Runtime.version().feature() >= 24,
+                "before Java 24 its client loses what is under way at any GOAWAY (JDK-8335181)");
         try (WebServer first = web().ready()) {
             AtomicBoolean over = new AtomicBoolean();
             List<FutureTask<Integer>> clients = new ArrayList<>();
             for (int number = 0; number < 8; number++) {
-                Asking asking = version == Version.HTTP_2 ? new Asking2(first.port()) : new Asking1(first);
+                Asking asking = switch (kind) {
+                    case JAVA_HTTP_1_1 -> new JavaAsking(http(Version.HTTP_1_1), first);
+                    case JAVA_HTTP_2 -> new JavaAsking(http(Version.HTTP_2), first);
+                    case NETTY_HTTP_2 -> new NettyAsking(first.port());
+                };
                 FutureTask<Integer> task = new FutureTask<>(() -> {
                     int requests = 0;
                     try (asking) {
@@ -114,9 +124,16 @@ interface FarewellBehaviours extends Stage {
                 }
                 Counters counters = first.netty.counters();
                 assertEquals(0, counters.cut());
-                assertEquals(Map.of(version == Version.HTTP_2 ? "HTTP/2" : "HTTP/1.1", 8L), counters.goodbyes());
+                assertEquals(Map.of(kind == Kind.JAVA_HTTP_1_1 ? "HTTP/1.1" : "HTTP/2", 8L), counters.goodbyes());
             }
         }
+    }
+
+    /** Of clients. */
+    enum Kind {
+        JAVA_HTTP_1_1,
+        JAVA_HTTP_2,
+        NETTY_HTTP_2
     }
 
     /** A client that makes a new connection when it was told so. */
@@ -128,24 +145,20 @@ interface FarewellBehaviours extends Stage {
         default void close() throws Exception {}
     }
 
-    /** Java's own, in HTTP/1.1. */
-    record Asking1(HttpClient client, WebServer server) implements Asking {
-        Asking1(WebServer server) throws Exception {
-            this(http(Version.HTTP_1_1), server);
-        }
-
+    /** Java's own. */
+    record JavaAsking(HttpClient client, WebServer server) implements Asking {
         @Override
         public String ask() throws Exception {
             return answer(client, server);
         }
     }
 
-    /** Netty's, in HTTP/2: Java's own loses what is under way at any GOAWAY before Java 24 (JDK-8335181). */
-    final class Asking2 implements Asking {
+    /** Netty's. */
+    final class NettyAsking implements Asking {
         private final int port;
         private Http2Client client;
 
-        Asking2(int port) throws Exception {
+        NettyAsking(int port) throws Exception {
             this.port = port;
             client = new Http2Client(port);
         }
@@ -180,6 +193,53 @@ interface FarewellBehaviours extends Stage {
             server.awaitDone();
             assertEquals(0, server.netty.counters().cut());
             assertEquals(Map.of("HTTP/1.1", 1L), server.netty.counters().goodbyes());
+        }
+    }
+
+    @Test
+    default void without_a_successor_and_without_tls_leave_is_taken_as_well() throws Exception {
+        Config.Builder brief = Server.config().drain(Duration.ofSeconds(2));
+        try (Server server = new Server(path(), transport(), brief)
+                        .with(pipeline -> {
+                            while (pipeline.last() != pipeline.first()) {
+                                pipeline.removeLast();
+                            }
+                            pipeline.addLast(new HttpServerCodec(), new HttpObjectAggregator(1 << 16), new Web(1));
+                        })
+                        .listen(Server.ANY_PORT);
+                Client asked = new Client(server.port());
+                Client silent = new Client(server.port())) {
+            server.netty.spread(Duration.ZERO);
+            server.ready();
+            request(asked, "/");
+            hearsResponse(asked, "1", false);
+            Stage.until("both to be there", () -> server.netty.connections() == 2);
+            server.takeover.drain();
+            for (Client client : List.of(asked, silent)) {
+                assertNull(client.hear());
+                client.close();
+            }
+            server.awaitDone();
+            assertEquals(new Counters(0, Map.of(), Map.of("HTTP/1.1", 2L), 0), server.netty.counters());
+        }
+    }
+
+    @Test
+    default void whoever_can_move_after_all_is_told_nothing() throws Exception {
+        try (Pages first = new Pages(this, HttpBehaviours.STOCK);
+                Client client = new Client(first.port())) {
+            first.server.netty.spread(Duration.ZERO);
+            HttpBehaviours.sees(client.say(HttpBehaviours.get("/a")), "1 GET /a ");
+            first.server.takeover.drain();
+            Child child = first.pipelines.get(0).get(Child.class);
+            Stage.until("its turn", () -> child.leave != null && child.leave.isTurn());
+            try (Pages second = new Pages(this, HttpBehaviours.STOCK)) {
+                first.awaitDone();
+                HttpBehaviours.sees(client.say(HttpBehaviours.get("/b")), "2 GET /b ");
+                HttpBehaviours.sees(client.say(HttpBehaviours.get("/c")), "2 GET /c ");
+                assertEquals(new Counters(1, Map.of(), Map.of(), 0), first.server.netty.counters());
+                assertEquals(1, second.server.netty.connections());
+            }
         }
     }
 
@@ -259,19 +319,6 @@ interface FarewellBehaviours extends Stage {
 
     @Test
     default void goodbyes_of_an_application_are_spread_over_time() throws Exception {
-        final class Leaver extends ChannelInboundHandlerAdapter implements Farewell {
-            private final Queue<Long> leavings;
-
-            Leaver(Queue<Long> leavings) {
-                this.leavings = leavings;
-            }
-
-            @Override
-            public void leave(ChannelHandlerContext ctx, Event.Drain drain) {
-                leavings.add(System.nanoTime());
-                ctx.writeAndFlush("bye\n").addListener(ChannelFutureListener.CLOSE);
-            }
-        }
         Queue<Long> leavings = new ConcurrentLinkedQueue<>();
         List<Client> clients = new ArrayList<>();
         // The lines' own handler is the last, and keeps the events to itself.
@@ -295,6 +342,43 @@ interface FarewellBehaviours extends Stage {
             assertTrue(early <= 8, early + " of 40 in the first tenth");
             assertTrue(leavings.stream().anyMatch(at -> at - began >= 1_700_000_000), "nobody in the last tenths");
             assertEquals(Map.of("Leaver", 40L), server.netty.counters().goodbyes());
+        }
+    }
+
+    /** Knows what to say, and remembers when it did. */
+    final class Leaver extends ChannelInboundHandlerAdapter implements Farewell {
+        private final Queue<Long> leavings;
+
+        Leaver(Queue<Long> leavings) {
+            this.leavings = leavings;
+        }
+
+        @Override
+        public void leave(ChannelHandlerContext ctx, Event.Drain drain) {
+            leavings.add(System.nanoTime());
+            ctx.writeAndFlush("bye\n").addListener(ChannelFutureListener.CLOSE);
+        }
+    }
+
+    @Test
+    default void whom_the_successor_refuses_takes_leave() throws Exception {
+        Queue<Long> leavings = new ConcurrentLinkedQueue<>();
+        try (Log log = new Log();
+                Server first = server().with(pipeline -> pipeline.addLast(new Leaver(leavings)))
+                        .listen(Server.ANY_PORT)
+                        .ready();
+                Client client = new Client(first.port()).say("odd\n").hears("1 1 odd")) {
+            first.netty.spread(Duration.ZERO);
+            try (Server second = start()) {
+                client.hears("bye");
+                assertNull(client.hear());
+                first.awaitDone();
+                log.says("have the pipeline here take version");
+                assertEquals(0, second.netty.connections());
+                assertEquals(
+                        new Counters(0, Map.of("the successor refused it", 1L), Map.of("Leaver", 1L), 0),
+                        first.netty.counters());
+            }
         }
     }
 
