@@ -7,6 +7,7 @@ import io.libzdt.Offer;
 import io.libzdt.ZdtException;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
 import java.util.concurrent.TimeUnit;
@@ -32,6 +33,8 @@ final class Child extends Leaving {
     /** It will be, whatever happens. */
     private boolean reminded;
 
+    /** Null once it is decided whether it is ours. */
+    private volatile Adoption adoption;
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
 
@@ -49,8 +52,11 @@ final class Child extends Leaving {
         return new Child(netty, listening, channel, State.LIVE);
     }
 
-    static Child offered(NettyTakeover netty, Listening listening, Channel channel) {
-        return new Child(netty, listening, channel, State.OFFERED);
+    static Child offered(NettyTakeover netty, Listening listening, Channel channel, Adoption adoption) {
+        Child child = new Child(netty, listening, channel, State.OFFERED);
+        child.adoption = adoption;
+        channel.closeFuture().addListener(closed -> child.notDecided());
+        return child;
     }
 
     // ---- The predecessor's side.
@@ -293,6 +299,30 @@ final class Child extends Leaving {
 
     // ---- The successor's side.
 
+    @Override
+    public void channelRegistered(ChannelHandlerContext ctx) {
+        if (adoption != null && !channel.isActive()) {
+            notDecided();
+        } else {
+            super.channelRegistered(ctx);
+        }
+    }
+
+    private void decide() {
+        Adoption deciding = adoption;
+        adoption = null;
+        deciding.decide();
+    }
+
+    /** It has ended before. Any thread. */
+    private void notDecided() {
+        Adoption undecided = adoption;
+        if (undecided != null) {
+            adoption = null;
+            undecided.refuse(new IllegalStateException("its pipeline does not want it"));
+        }
+    }
+
     boolean wantsToClose() {
         return held.wantsToClose();
     }
@@ -310,7 +340,11 @@ final class Child extends Leaving {
             ctx.fireChannelInactive(); // Netty's own is held back
         }
         channel.closeFuture().addListener(closed -> held.fail());
-        transport.discard(channel);
+        if (channel.isRegistered()) {
+            transport.discard(channel);
+        } else {
+            channel.unsafe().closeForcibly();
+        }
     }
 
     /** It is ours: what travelled comes first, in both directions. */
@@ -334,6 +368,15 @@ final class Child extends Leaving {
     }
 
     // ---- Both sides.
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+        if (adoption != null) {
+            decide();
+        } else {
+            super.channelActive(ctx);
+        }
+    }
 
     @Override
     void mayBeIdle() {
