@@ -12,7 +12,8 @@ final class NettyEpollTest
                 LeavingBehaviours,
                 HttpBehaviours,
                 WebSocketBehaviours,
-                FarewellBehaviours {
+                FarewellBehaviours,
+                OwnFarewellBehaviours {
     @TempDir
     private Path directory;
 

@@ -12,7 +12,8 @@ final class NettyNioTest
                 LeavingBehaviours,
                 HttpBehaviours,
                 WebSocketBehaviours,
-                FarewellBehaviours {
+                FarewellBehaviours,
+                OwnFarewellBehaviours {
     @TempDir
     private Path directory;
 
