@@ -1,6 +1,7 @@
 package io.libzdt;
 
 import java.net.InetSocketAddress;
+import java.nio.channels.DatagramChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -108,8 +109,33 @@ public final class Takeover implements AutoCloseable {
     }
 
     /**
-     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close. For UDP this is the
-     * way.
+     * {@link #datagramListener(String, ListenerSpec)} at an address of UDP.
+     *
+     * @param name of the listener
+     * @param address as {@link ListenerSpec#udp(InetSocketAddress)} takes it
+     * @return the socket
+     * @throws ZdtException as there
+     */
+    public DatagramChannel datagramListener(String name, InetSocketAddress address) throws ZdtException {
+        return datagramListener(name, ListenerSpec.udp(address));
+    }
+
+    /**
+     * As {@link #listener(String, ListenerSpec)}, for UDP: a socket to read from instead of one to accept from. What waits
+     * in it when a successor takes over is the successor's to read.
+     *
+     * @param name of the listener
+     * @param spec {@link ListenerSpec#udp(String)}
+     * @return the socket, bound
+     * @throws ZdtException as there
+     */
+    public DatagramChannel datagramListener(String name, ListenerSpec spec) throws ZdtException {
+        spec.checkForDatagrams();
+        return NioChannels.own(listenerDescriptor(name, spec), Descriptors::datagramChannel);
+    }
+
+    /**
+     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close.
      *
      * @param name of the listener
      * @param spec where and how to listen
