@@ -38,9 +38,11 @@ fi
 
 mkdir -p "$out"
 name=$out/libzdt_jni-$version-linux-$(uname -m)-$libc.so
+strip --strip-debug -o "$out/new" "$library"
 # Whatever is not new keeps its time, so that the jar is not made anew.
-if [ ! -e "$name" ] || [ "$library" -nt "$name" ]; then
+if cmp -s "$out/new" "$name"; then
+    rm "$out/new"
+else
     rm -f "$out"/libzdt_jni-*.so
-    strip --strip-debug -o "$name.new" "$library"
-    mv "$name.new" "$name"
+    mv "$out/new" "$name"
 fi
