@@ -95,6 +95,19 @@ pub fn internal_buffer<'local>(
     protected(env, &decoder, jni_str!("internalBuffer"), &jni_sig!(() -> io.netty.buffer.ByteBuf))
 }
 
+pub fn inbound_handler<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    combined: JObject<'local>,
+) -> Result<JObject<'local>> {
+    protected(
+        env,
+        &combined,
+        jni_str!("inboundHandler"),
+        &jni_sig!(() -> io.netty.channel.ChannelInboundHandler),
+    )
+}
+
 pub fn java_channel<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,

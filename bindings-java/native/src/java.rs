@@ -104,6 +104,10 @@ bind_java_type! {
             sig = (decoder: java.lang.Object) -> java.lang.Object,
             fn = channels::internal_buffer,
         },
+        static fn inbound_handler {
+            sig = (combined: java.lang.Object) -> java.lang.Object,
+            fn = channels::inbound_handler,
+        },
         static fn java_channel {
             sig = (channel: java.lang.Object) -> java.lang.Object,
             fn = channels::java_channel,

@@ -90,11 +90,9 @@ final class Adoption {
         if (child.wantsToClose() || !child.channel.isActive()) {
             throw new IllegalStateException("its pipeline does not want it");
         }
-        Migratable migratable = Contents.migratable(child.channel.pipeline());
-        if (migratable != null) {
-            migratable.importState(offer.stateVersion(), offer.state());
-        } else if (offer.state().length > 0) {
-            throw new IllegalStateException("it has a state, and no handler here is Migratable");
+        Contents.importState(child, offer.stateVersion(), offer.state());
+        if (child.wantsToClose()) {
+            throw new IllegalStateException("its handlers do not want it");
         }
     }
 

@@ -33,6 +33,9 @@ final class Child extends Front {
     /** It will be, whatever happens. */
     private boolean reminded;
 
+    /** Its handlers think that it is ours already. */
+    private boolean toldActive;
+
     /** What the handlers are told once it is thawed. */
     private Event.Returned returned;
 
@@ -71,11 +74,18 @@ final class Child extends Front {
             migration.notNow(this); // it comes here again when it is live, or ends
             return;
         }
-        busy = false;
-        if (!migration.isTurnOf(this)) {
+        Contents.watch(channel.pipeline());
+        String reason = Contents.whyNotMovable(channel.pipeline());
+        Contents.hold(channel.pipeline());
+        if (reason == null && !Contents.isIdle(channel.pipeline())) {
+            migration.notNow(this); // it comes here again after the next read or flush
             return;
         }
-        String reason = Contents.whyNotMovable(channel.pipeline());
+        busy = false;
+        if (!migration.isTurnOf(this)) {
+            Contents.goOn(channel.pipeline());
+            return;
+        }
         if (reason != null) {
             stay(reason);
             return;
@@ -166,19 +176,19 @@ final class Child extends Front {
         if (unread == null || unsent == null) {
             return null;
         }
-        Migratable migratable = Contents.migratable(channel.pipeline());
-        byte[] exported = migratable.exportState();
+        Contents.Exported exported = Contents.state(channel.pipeline());
         if (exported == null) {
             return null;
         }
         return Frozen.of(id, transport.descriptor(channel), protocol)
-                .state(migratable.stateVersion(), exported)
+                .state(exported.version(), exported.state())
                 .unread(unread)
                 .unsent(unsent);
     }
 
     /** It is served here to its end, or to the drain deadline. */
     private void stay(String reason) {
+        Contents.goOn(channel.pipeline());
         migration.stays(this, reason);
         if (channel.isOpen()) {
             ctx.fireUserEventTriggered(migration.drain);
@@ -222,6 +232,7 @@ final class Child extends Front {
             returned = null;
             ctx.fireUserEventTriggered(told);
         }
+        Contents.goOn(channel.pipeline());
         if (busy) { // its turn came while it was frozen
             onLoop(this::mayBeIdle, () -> {});
         }
@@ -288,9 +299,20 @@ final class Child extends Front {
         return held.wantsToClose();
     }
 
+    /** Its handlers have something to do again before they can take the state over. */
+    void tellActive() {
+        toldActive = true;
+        ctx.fireChannelRegistered();
+        ctx.fireChannelActive();
+    }
+
     /** It is not ours, and will not be: away with it, and not a word to the client. */
     void discard() {
         held.fail();
+        if (toldActive) {
+            state = State.MOVED;
+            ctx.fireChannelInactive();
+        }
         transport.discard(channel);
     }
 
@@ -301,8 +323,12 @@ final class Child extends Front {
         }
         state = State.LIVE;
         held.release(this);
-        ctx.fireChannelRegistered();
-        channelActive(ctx);
+        if (toldActive) {
+            mayBeIdle();
+        } else {
+            ctx.fireChannelRegistered();
+            channelActive(ctx);
+        }
         tellWritability();
         if (offer.unread().length > 0 && channel.isActive()) {
             ctx.fireChannelRead(Unpooled.wrappedBuffer(offer.unread()));

@@ -12,15 +12,15 @@ import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 
 /** What a connection has in its pipeline and its buffers, and whether all of it can travel. */
 final class Contents {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final String NETTY = "io.netty.";
     /**
      * Netty's own handlers, and its bases of other people's, that keep nothing of a connection, or a decoder's bytes exactly
-     * as they came. Any other one stays: who knows what {@code SslHandler} or {@code HttpServerCodec} remembers.
+     * as they came. Any other one stays: who knows what {@code SslHandler} remembers.
      */
     private static final Set<String> PLAIN = Set.of(
             "channel.ChannelHandlerAdapter",
@@ -53,23 +53,117 @@ final class Contents {
             "handler.timeout.ReadTimeoutHandler",
             "handler.timeout.WriteTimeoutHandler");
 
-    /** Of a handler's class: the class of Netty's that is not plain, if there is one. */
-    private static final ClassValue<Optional<String>> KEEPER = new ClassValue<>() {
+    /** Those that keep nothing between two requests, nor two messages of a WebSocket; {@link HttpWatch} knows when that is. */
+    private static final Set<String> PLAIN_BETWEEN = Set.of(
+            "handler.codec.http.HttpContentCompressor",
+            "handler.codec.http.HttpContentDecompressor",
+            "handler.codec.http.HttpObjectAggregator",
+            "handler.codec.http.HttpRequestDecoder",
+            "handler.codec.http.HttpResponseEncoder",
+            "handler.codec.http.HttpServerCodec",
+            "handler.codec.http.HttpServerExpectContinueHandler",
+            "handler.codec.http.HttpServerKeepAliveHandler",
+            "handler.codec.http.cors.CorsHandler",
+            "handler.codec.http.websocketx.Utf8FrameValidator",
+            "handler.codec.http.websocketx.WebSocket08FrameDecoder",
+            "handler.codec.http.websocketx.WebSocket08FrameEncoder",
+            "handler.codec.http.websocketx.WebSocket13FrameDecoder",
+            "handler.codec.http.websocketx.WebSocket13FrameEncoder",
+            "handler.codec.http.websocketx.WebSocketFrameAggregator",
+            "handler.codec.http.websocketx.WebSocketServerProtocolHandler",
+            "handler.codec.http.websocketx.WebSocketServerProtocolHandshakeHandler",
+            "handler.codec.http.websocketx.extensions.WebSocketServerExtensionHandler",
+            "handler.codec.http.websocketx.extensions.compression.PerMessageDeflateDecoder",
+            "handler.codec.http.websocketx.extensions.compression.PerMessageDeflateEncoder",
+            "handler.codec.http.websocketx.extensions.compression.WebSocketServerCompressionHandler",
+            "handler.stream.ChunkedWriteHandler");
+
+    /** What a handler remembers. */
+    private enum Memory {
+        NOTHING,
+        NOTHING_BETWEEN,
+        SOMETHING
+    }
+
+    /** What a handler of this class is to Netty: the first class of Netty's above it; itself, if there is none. */
+    private static Class<?> netty(Class<?> type) {
+        Class<?> base = type;
+        while (base != null && !base.getName().startsWith(NETTY)) {
+            base = base.getSuperclass();
+        }
+        return base == null ? type : base;
+    }
+
+    private static final ClassValue<Memory> MEMORY = new ClassValue<>() {
         @Override
-        protected Optional<String> computeValue(Class<?> type) {
-            Class<?> base = type;
-            while (base != null && !base.getName().startsWith(NETTY)) {
-                base = base.getSuperclass();
+        protected Memory computeValue(Class<?> type) {
+            String name = netty(type).getName();
+            String own = name.substring(name.startsWith(NETTY) ? NETTY.length() : 0);
+            if (PLAIN.contains(own) || !name.startsWith(NETTY)) {
+                return Memory.NOTHING;
             }
-            boolean plain = base == null || PLAIN.contains(base.getName().substring(NETTY.length()));
-            return plain ? Optional.empty() : Optional.of(base.getSimpleName());
+            return PLAIN_BETWEEN.contains(own) ? Memory.NOTHING_BETWEEN : Memory.SOMETHING;
         }
     };
 
+    /** Whether Netty's HTTP is on the class path, and with it {@link HttpWatch} can be touched. */
+    private static final boolean HTTP = isThere("io.netty.handler.codec.http.websocketx.WebSocketFrameDecoder");
+
     private Contents() {}
+
+    private static boolean isThere(String name) {
+        try {
+            Class.forName(name, false, Contents.class.getClassLoader());
+            return true;
+        } catch (ClassNotFoundException absent) {
+            return false;
+        }
+    }
+
+    /** Looks on from here on at what a codec does that keeps something; before anything is read. */
+    static void watch(ChannelPipeline pipeline) {
+        try {
+            if (HTTP && watched(pipeline) == null) {
+                HttpWatch.over(pipeline);
+            }
+        } catch (ZdtException e) {
+            LOG.log(System.Logger.Level.WARNING, "connections with this codec stay where they are", e);
+        }
+    }
+
+    /** Null: it has no codec that must be looked at. */
+    private static HttpWatch watched(ChannelPipeline pipeline) {
+        return HTTP ? pipeline.get(HttpWatch.class) : null;
+    }
+
+    /** Whether it is worth while to freeze the connection. */
+    static boolean isIdle(ChannelPipeline pipeline) {
+        HttpWatch watch = watched(pipeline);
+        return watch == null || watch.isIdle();
+    }
+
+    /** What comes from here on waits, if it can. */
+    static void hold(ChannelPipeline pipeline) {
+        HttpWatch watch = watched(pipeline);
+        if (watch != null) {
+            watch.hold();
+        }
+    }
+
+    /** It does not wait any longer: the connection is served on. */
+    static void goOn(ChannelPipeline pipeline) {
+        HttpWatch watch = watched(pipeline);
+        if (watch != null) {
+            watch.goOn();
+        }
+    }
 
     /** Why a connection with this pipeline cannot move; null: it can. */
     static String whyNotMovable(ChannelPipeline pipeline) {
+        HttpWatch watch = watched(pipeline);
+        if (watch != null && watch.whyNotMovable() != null) {
+            return watch.whyNotMovable();
+        }
         int migratable = 0;
         boolean first = true;
         for (Map.Entry<String, ChannelHandler> entry : pipeline) {
@@ -78,9 +172,9 @@ final class Contents {
                 return "a handler was put before libzdt's (use addLast, not addFirst)";
             }
             first = false;
-            Optional<String> keeper = KEEPER.get(handler.getClass());
-            if (keeper.isPresent()) {
-                return keeper.get() + " keeps what cannot be exported";
+            Memory memory = MEMORY.get(handler.getClass());
+            if (memory == Memory.SOMETHING || memory == Memory.NOTHING_BETWEEN && watch == null) {
+                return netty(handler.getClass()).getSimpleName() + " keeps what cannot be exported";
             }
             if (pipeline.context(handler).executor() != pipeline.channel().eventLoop()) {
                 return handler.getClass().getName() + " runs outside of the event loop";
@@ -88,7 +182,7 @@ final class Contents {
             migratable += handler instanceof Migratable ? 1 : 0;
         }
         return switch (migratable) {
-            case 0 -> "no handler is Migratable";
+            case 0 -> watch == null ? "no handler is Migratable" : null;
             case 1 -> null;
             default -> "more than one handler is Migratable";
         };
@@ -110,6 +204,13 @@ final class Contents {
      */
     static byte[] unread(ChannelPipeline pipeline) throws ZdtException {
         List<ByteBuf> cumulations = cumulations(pipeline);
+        HttpWatch watch = watched(pipeline);
+        if (watch != null) {
+            ByteBuf ofItsCodec = watch.talk().unread();
+            cumulations.removeIf(cumulation -> cumulation == ofItsCodec);
+            boolean elsewhere = cumulations.stream().anyMatch(ByteBuf::isReadable);
+            return elsewhere || !watch.isIdle() ? null : watch.unread();
+        }
         for (ByteBuf later : cumulations.subList(Math.min(1, cumulations.size()), cumulations.size())) {
             if (later.isReadable()) {
                 return null;
@@ -120,8 +221,60 @@ final class Contents {
 
     /** Whoever is told the end of the connection here must not take for a request what the successor carries out. */
     static void forgetUnread(ChannelPipeline pipeline) throws ZdtException {
-        for (ByteBuf cumulation : cumulations(pipeline)) {
+        List<ByteBuf> cumulations = cumulations(pipeline);
+        HttpWatch watch = watched(pipeline);
+        if (watch != null) {
+            watch.leave();
+            cumulations.add(watch.talk().unread());
+        }
+        for (ByteBuf cumulation : cumulations) {
             cumulation.skipBytes(cumulation.readableBytes());
+        }
+    }
+
+    /** What the successor must know; null: not now. */
+    static Exported state(ChannelPipeline pipeline) throws Exception {
+        Migratable migratable = migratable(pipeline);
+        byte[] state = migratable == null ? new byte[0] : migratable.exportState();
+        if (state == null) {
+            return null;
+        }
+        int version = migratable == null ? 1 : migratable.stateVersion();
+        HttpWatch watch = watched(pipeline);
+        return new Exported(version, watch == null ? state : watch.state(state));
+    }
+
+    /** A state, and its version. */
+    record Exported(int version, byte[] state) {}
+
+    /** The handlers of an offered connection take its state over, or refuse it. */
+    static void importState(Child child, int version, byte[] state) throws Exception {
+        ChannelPipeline pipeline = child.channel.pipeline();
+        watch(pipeline);
+        HttpWatch watch = watched(pipeline);
+        byte[] inner = state;
+        if (HTTP && WebSocketState.is(state)) {
+            if (watch == null) {
+                throw new IllegalStateException("it speaks WebSocket, and no codec of HTTP is here");
+            }
+            WebSocketState upgraded = WebSocketState.of(state);
+            inner = upgraded.inner();
+            Migratable early = migratable(pipeline);
+            if (early != null) {
+                early.importState(version, inner);
+                inner = new byte[0];
+            }
+            child.tellActive();
+            watch.rehearse(child.ctx, upgraded);
+            if (early != null) {
+                return;
+            }
+        }
+        Migratable migratable = migratable(pipeline);
+        if (migratable != null) {
+            migratable.importState(version, inner);
+        } else if (inner.length > 0) {
+            throw new IllegalStateException("it has a state, and no handler here is Migratable");
         }
     }
 

@@ -31,6 +31,9 @@ abstract class Front extends ChannelDuplexHandler {
     volatile ChannelHandlerContext ctx;
 
     State state;
+    /** Codecs that keep something are being looked at from the first read on. */
+    private boolean watched;
+
     /** Since whoever asks has cleared it. */
     boolean written;
     /** While the handlers could not be told. */
@@ -116,6 +119,16 @@ abstract class Front extends ChannelDuplexHandler {
             writabilityChanged = false;
             ctx.fireChannelWritabilityChanged();
         }
+    }
+
+    /** Before anything is read its handlers are all there. */
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+        if (!watched) {
+            watched = true;
+            Contents.watch(channel.pipeline());
+        }
+        ctx.fireChannelRead(message);
     }
 
     @Override

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** On Netty's transport over epoll. */
 @Timeout(300)
-final class NettyEpollTest implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours {
+final class NettyEpollTest implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours, HttpBehaviours {
     @TempDir
     private Path directory;
 

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** On Netty's transport over java.nio. */
 @Timeout(300)
-final class NettyNioTest implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours {
+final class NettyNioTest implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours, HttpBehaviours {
     @TempDir
     private Path directory;
 

@@ -25,6 +25,15 @@ public final class NettyInternals {
     public static native Object internalBuffer(Object decoder) throws ZdtException;
 
     /**
+     * The decoder in a codec that is a decoder and an encoder.
+     *
+     * @param combined an {@code io.netty.channel.CombinedChannelDuplexHandler}
+     * @return its {@code ChannelInboundHandler}
+     * @throws ZdtException {@code UNSUPPORTED}: this Netty has no such method
+     */
+    public static native Object inboundHandler(Object combined) throws ZdtException;
+
+    /**
      * The descriptor of a channel of Netty's NIO transport.
      *
      * @param channel an {@code io.netty.channel.nio.AbstractNioChannel}
