@@ -1,5 +1,6 @@
 package io.libzdt.examples.nettyhttp;
 
+import io.libzdt.Config;
 import io.libzdt.Takeover;
 import io.libzdt.netty.NettyTakeover;
 import io.netty.bootstrap.ServerBootstrap;
@@ -15,8 +16,10 @@ import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import io.netty.util.Version;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /** HTTP and WebSocket on Netty. Type the same command again: the new process takes over, and nobody notices. */
 public final class Main {
@@ -27,7 +30,7 @@ public final class Main {
     /**
      * Serves until a successor has taken over.
      *
-     * @param arguments {@code --takeover PATH --port N}, {@code --transport nio|epoll}
+     * @param arguments {@code --takeover PATH --port N}, {@code --transport nio|epoll}, {@code --probation-ms N}
      * @throws Exception it cannot begin
      */
     public static void main(String[] arguments) throws Exception {
@@ -36,7 +39,11 @@ public final class Main {
             options.put(arguments[i].substring(2), arguments[i + 1]);
         }
         EventLoopGroup loops = group(options.getOrDefault("transport", "nio"));
-        try (var takeover = Takeover.open(Path.of(options.get("takeover")))) {
+        var config = Config.builder();
+        if (options.containsKey("probation-ms")) {
+            config.probation(Duration.ofMillis(Long.parseLong(options.get("probation-ms"))));
+        }
+        try (var takeover = Takeover.open(Path.of(options.get("takeover")), config.build())) {
             var netty = NettyTakeover.of(takeover);
             String who = "generation " + takeover.generation() + " on JDK " + Runtime.version().feature() + ", Netty "
                     + Version.identify().get("netty-common").artifactVersion() + ", " + loops.getClass().getSimpleName();
@@ -60,7 +67,7 @@ public final class Main {
             System.out.println("ready");
             takeover.awaitDone();
         } finally {
-            loops.shutdownGracefully();
+            loops.shutdownGracefully(0, 5, TimeUnit.SECONDS);
         }
     }
 
