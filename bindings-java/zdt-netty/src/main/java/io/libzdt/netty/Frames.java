@@ -9,6 +9,7 @@ import io.netty.handler.codec.ByteToMessageDecoder;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.websocketx.CloseWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.PingWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.PongWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.WebSocketFrame;
@@ -39,8 +40,14 @@ final class Frames implements Talk {
     private boolean writing;
     /** One side has said goodbye. */
     private boolean ending;
-    /** The client has compressed something. */
+    /** The message of the client's that came last is compressed, */
     private boolean compressed;
+    /** perhaps with a reference to what is here; null: it has compressed nothing, or forgets it. */
+    private Window window;
+    /** It does, and what it said before is not known. */
+    private boolean forgotten;
+    /** We have compressed something. */
+    private boolean compressing;
 
     Frames(ChannelPipeline pipeline, byte[] upgrade, HttpHeaders response) {
         this.pipeline = pipeline;
@@ -55,11 +62,16 @@ final class Frames implements Talk {
             return; // the end of the request for it
         }
         int unread = unread().readableBytes();
-        compressed |= frame.rsv() != 0;
-        ending |= frame instanceof CloseWebSocketFrame;
         if (isControl(frame)) {
+            ending |= frame instanceof CloseWebSocketFrame;
             stretch.cut(unread, false);
             return;
+        }
+        if (!(frame instanceof ContinuationWebSocketFrame)) {
+            compressed = frame.rsv() != 0;
+            if (compressed && !agreed.contains("client_no_context_takeover")) {
+                openWindow();
+            }
         }
         byte[] bytes = stretch.cut(unread, !frame.isFinalFragment());
         if (frame.isFinalFragment()) {
@@ -78,6 +90,39 @@ final class Frames implements Talk {
         if (!lost) {
             begun.writeBytes(bytes);
         }
+    }
+
+    private void openWindow() {
+        if (window == null) {
+            window = Window.behind(pipeline, this);
+            forgotten = window == null;
+        }
+    }
+
+    /** Whether this one, which has been decompressed, had been compressed. */
+    boolean wasCompressed(WebSocketFrame frame) {
+        return compressed && !isControl(frame);
+    }
+
+    /** What the client may refer to. */
+    byte[] window() {
+        return window == null ? new byte[0] : window.bytes();
+    }
+
+    /** The same, in the predecessor. */
+    void prime(byte[] said) throws Exception {
+        if (said.length > 0) {
+            openWindow();
+            if (forgotten) {
+                throw new IllegalStateException("its client compresses, and nothing here decompresses");
+            }
+            window.prime(said);
+        }
+    }
+
+    /** Whether the client would have to know something that was not sent to it. */
+    boolean hasCompressed() {
+        return compressing && !agreed.contains("server_no_context_takeover");
     }
 
     private static boolean isControl(WebSocketFrame frame) {
@@ -103,6 +148,7 @@ final class Frames implements Talk {
     public Talk written(Object message, Stretch stretch) {
         if (message instanceof WebSocketFrame frame) {
             ending |= frame instanceof CloseWebSocketFrame;
+            compressing |= frame.rsv() != 0;
             writing = isControl(frame) ? writing : !frame.isFinalFragment();
         }
         return this;
@@ -141,7 +187,6 @@ final class Frames implements Talk {
 
     @Override
     public String whyNotMovable() {
-        boolean remembers = compressed && !agreed.contains("client_no_context_takeover");
-        return remembers ? "its client compresses with what it said before (no client_no_context_takeover)" : null;
+        return forgotten ? "its client compresses with what it said before, which is not known" : null;
     }
 }

@@ -149,7 +149,7 @@ final class HttpWatch extends ChannelDuplexHandler {
     /** The state of the connection, given the application's. */
     byte[] state(byte[] inner) {
         return talk instanceof Frames frames
-                ? new WebSocketState(frames.upgrade, frames.agreed.getBytes(UTF_8), inner).toBytes()
+                ? new WebSocketState(frames.upgrade, frames.agreed.getBytes(UTF_8), frames.window(), inner).toBytes()
                 : inner;
     }
 
@@ -157,7 +157,7 @@ final class HttpWatch extends ChannelDuplexHandler {
      * Has the handlers do again what made a WebSocket of the connection in the predecessor, so that they have what they need.
      * What they write meanwhile goes nowhere: the client has had it.
      */
-    void rehearse(ChannelHandlerContext front, WebSocketState state) {
+    void rehearse(ChannelHandlerContext front, WebSocketState state) throws Exception {
         rehearsing = true;
         try {
             front.fireChannelRead(Unpooled.wrappedBuffer(state.upgrade()));
@@ -165,13 +165,20 @@ final class HttpWatch extends ChannelDuplexHandler {
         } finally {
             rehearsing = false;
         }
-        if (!(talk instanceof Frames frames)) {
-            throw new IllegalStateException("it speaks WebSocket, which its request was not answered with here");
+        if (talk instanceof Requests requests) {
+            throw new IllegalStateException(
+                    "the request for its WebSocket was answered here with " + requests.answer());
         }
+        Frames frames = (Frames) talk;
         String agreed = new String(state.agreed(), UTF_8);
         if (!agreed.equals(frames.agreed)) {
             throw new IllegalStateException("other extensions or another subprotocol would be agreed upon here");
         }
+        if (frames.hasCompressed()) {
+            throw new IllegalStateException(
+                    "it was greeted again, in what the next messages refer to; ask isAdopted()");
+        }
+        frames.prime(state.window());
     }
 
     @Override

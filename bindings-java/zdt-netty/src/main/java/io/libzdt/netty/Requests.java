@@ -33,6 +33,9 @@ final class Requests implements Talk {
     private boolean ending;
     /** Another protocol, since then; null: still this one. */
     private String switched;
+    /** Of the last response; null: there was none. */
+    private HttpResponseStatus status;
+
     /** Of the last request. */
     private HttpMethod method = HttpMethod.GET;
     /** The last request as it came, if it asks for another protocol. */
@@ -77,7 +80,7 @@ final class Requests implements Talk {
     public Talk written(Object message, Stretch stretch) throws ZdtException {
         Talk next = this;
         if (message instanceof HttpResponse response) {
-            HttpResponseStatus status = response.status();
+            status = response.status();
             boolean switches = status.code() == HttpResponseStatus.SWITCHING_PROTOCOLS.code();
             interim = status.codeClass() == HttpStatusClass.INFORMATIONAL && !switches;
             if (switches) {
@@ -96,6 +99,11 @@ final class Requests implements Talk {
             open = Math.max(0, open - 1); // there are servers that say 408 unasked
         }
         return next;
+    }
+
+    /** What the last request was answered with. */
+    String answer() {
+        return status == null ? "nothing, at once" : status.toString();
     }
 
     /** RFC 9112, 6.3: its body is everything that comes until the connection ends. */

@@ -1,11 +1,33 @@
 package io.libzdt.netty;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.libzdt.Offer;
+import io.libzdt.Takeover;
+import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPipeline;
+import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.FullHttpResponse;
+import io.netty.handler.codec.http.HttpContentCompressor;
+import io.netty.handler.codec.http.HttpContentDecompressor;
 import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpRequestDecoder;
+import io.netty.handler.codec.http.HttpResponseEncoder;
+import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.codec.http.HttpServerExpectContinueHandler;
+import io.netty.handler.codec.http.HttpServerKeepAliveHandler;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.cors.CorsConfigBuilder;
+import io.netty.handler.codec.http.cors.CorsHandler;
+import io.netty.handler.stream.ChunkedWriteHandler;
+import io.netty.handler.timeout.IdleStateHandler;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -100,6 +122,181 @@ interface HttpBehaviours extends Stage {
             }
         } finally {
             closeAll(clients);
+        }
+    }
+
+    /** Decoder and encoder for themselves, and all that is usual around them. */
+    Consumer<ChannelPipeline> FURNISHED = pipeline -> pipeline.addLast(
+            new IdleStateHandler(0, 0, 600),
+            new HttpRequestDecoder(),
+            new HttpResponseEncoder(),
+            new HttpServerKeepAliveHandler(),
+            new HttpContentCompressor(),
+            new HttpContentDecompressor(0),
+            new HttpServerExpectContinueHandler(),
+            new CorsHandler(CorsConfigBuilder.forAnyOrigin().build()),
+            new HttpObjectAggregator(1 << 20),
+            new ChunkedWriteHandler());
+
+    @Test
+    default void a_connection_with_all_that_is_usual_around_http_moves() throws Exception {
+        try (Pages first = new Pages(this, FURNISHED);
+                Client client = new Client(first.port())) {
+            client.say("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n");
+            sees(client, "1 POST /a one");
+            client.say("GET /gone HTTP/1.1\r\n\r\n")
+                    .hears("HTTP/1.1 204 No Content")
+                    .hears("");
+            client.say("HEAD /b HTTP/1.1\r\n\r\n")
+                    .hears("HTTP/1.1 204 No Content")
+                    .hears("");
+            client.say("POST /c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+            client.hears("HTTP/1.1 100 Continue").hears("");
+            sees(client.say("two"), "1 POST /c two");
+            try (Pages second = new Pages(this, FURNISHED)) {
+                first.awaitDone();
+                assertEquals(0, first.server.netty.stayed());
+                sees(client.say(get("/d")), "2 GET /d ");
+            }
+        }
+    }
+
+    /** Its turn to move comes while it is answering the first request. */
+    @Test
+    default void requests_that_come_while_another_one_is_answered_are_the_successors() throws Exception {
+        try (Pages first = pages();
+                Client client = new Client(first.port()).say(get("/slow"))) {
+            Stage.until("it to be asked", () -> first.waiting() == 1);
+            try (Pages second = pages()) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                client.say(get("/a") + get("/b") + "GET /c HT");
+                Stage.until(
+                        "it to be read",
+                        () -> first.watch().unread().length == 2 * get("/a").length() + 9);
+                first.answer();
+                sees(client, "1 GET /slow ");
+                sees(client, "2 GET /a ");
+                sees(client, "2 GET /b ");
+                sees(client.say("TP/1.1\r\n\r\n"), "2 GET /c ");
+                first.awaitDone();
+            }
+        }
+    }
+
+    @Test
+    default void a_body_that_has_begun_is_read_to_its_end_and_what_follows_is_the_successors() throws Exception {
+        String head = "POST /a HTTP/1.1\r\nContent-Length: 8\r\n\r\n";
+        try (Pages first = pages();
+                Client client = new Client(first.port()).say(head + "half")) {
+            Stage.until("it to be read", () -> first.read.get() == head.length() + 4);
+            try (Pages second = pages()) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                sees(client.say("half" + get("/b") + "GET /c"), "1 POST /a halfhalf");
+                sees(client, "2 GET /b ");
+                sees(client.say(" HTTP/1.1\r\n\r\n"), "2 GET /c ");
+                first.awaitDone();
+            }
+        }
+    }
+
+    @Test
+    default void a_response_that_is_read_slowly_moves_with_what_is_left_of_it() throws Exception {
+        try (Pages first = pages();
+                Client client = new Client(first.port()).say(get("/big"))) {
+            byte[] head = client.bytes().readNBytes("HTTP/1.1 200 OK\r\ncontent-length: 8388608\r\n\r\n".length());
+            try (Pages second = pages()) {
+                first.awaitDone();
+                assertEquals(0, first.server.netty.stayed());
+                assertTrue(new String(head, US_ASCII).endsWith("\r\n\r\n"));
+                assertArrayEquals(new byte[Pages.BIG], client.bytes().readNBytes(Pages.BIG));
+                sees(client.say(get("/a")), "2 GET /a ");
+            }
+        }
+    }
+
+    @Test
+    default void a_connection_that_is_to_be_closed_after_its_response_is_closed() throws Exception {
+        try (Pages first = new Pages(this, FURNISHED);
+                Client client = new Client(first.port()).say("GET /slow HTTP/1.0\r\n\r\n")) {
+            Stage.until("it to be asked", () -> first.waiting() == 1);
+            try (Pages second = new Pages(this, FURNISHED)) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                first.answer();
+                sees(client, "1 GET /slow ");
+                assertNull(client.hear());
+                first.awaitDone();
+            }
+        }
+    }
+
+    /** The successor dies. */
+    @Test
+    default void requests_that_wait_for_a_successor_that_dies_are_answered_all_the_same() throws Exception {
+        try (Pages first = pages();
+                Client slow = new Client(first.port()).say(get("/slow"));
+                Client half = new Client(first.port()).say("GET /h")) {
+            Stage.until("all to be read", () -> first.read.get() == get("/slow").length() + 6);
+            try (Takeover successor = bareSuccessor()) {
+                Offer offer = Stage.offer(successor);
+                assertArrayEquals("GET /h".getBytes(US_ASCII), offer.unread());
+                Stage.until(
+                        "its turn to move",
+                        () -> first.pipelines.get(0).get(HttpWatch.class).isHolding());
+                slow.say(get("/a"));
+                long read = get("/slow").length() + 6 + get("/a").length();
+                Stage.until("it to be read", () -> first.read.get() == read);
+                offer.refuse("no");
+                sees(half.say(" HTTP/1.1\r\n\r\n"), "1 GET /h ");
+            }
+            first.answer();
+            sees(slow, "1 GET /slow ");
+            sees(slow, "1 GET /a ");
+            sees(half.say(get("/b")), "1 GET /b ");
+        }
+    }
+
+    @Test
+    default void a_connection_that_has_switched_to_something_unknown_stays() throws Exception {
+        Consumer<ChannelPipeline> switching =
+                pipeline -> pipeline.addLast(new HttpServerCodec(), new SimpleChannelInboundHandler<HttpRequest>() {
+                    @Override
+                    protected void channelRead0(ChannelHandlerContext ctx, HttpRequest request) {
+                        HttpResponseStatus switches = HttpResponseStatus.SWITCHING_PROTOCOLS;
+                        FullHttpResponse response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, switches);
+                        response.headers().set("Upgrade", "telnet");
+                        ctx.writeAndFlush(response);
+                    }
+                });
+        try (Pages first = new Pages(this, switching);
+                Client client = new Client(first.port())) {
+            client.say("GET / HTTP/1.1\r\nUpgrade: telnet\r\n\r\n").hears("HTTP/1.1 101 Switching Protocols");
+            try (Pages second = pages()) {
+                Stage.until("it to stay", () -> first.server.netty.stayed() == 1);
+            }
+        }
+    }
+
+    /** Whoever keeps a connection open never needs another one. */
+    @Test
+    default void clients_keep_their_connections_over_twenty_takeovers() throws Exception {
+        Consumer<ChannelPipeline> both = pipeline -> Chats.COMPRESSED.accept(pipeline);
+        Site last = new Chats(this, both, false);
+        try (Chatter chatter = new Chatter(last.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+                Client client = new Client(last.port())) {
+            for (int generation = 1; generation <= 20; generation++) {
+                chatter.sayCompressed("again and again").hears(generation + " again and again");
+                client.say(get("/nothing") + "GET /no").hears("HTTP/1.1 404 Not Found");
+                while (!client.hear().isEmpty()) {}
+                Site next = new Chats(this, both, false);
+                last.awaitDone();
+                assertEquals(0, last.server.netty.stayed());
+                last.close();
+                last = next;
+                client.say("thing HTTP/1.1\r\n\r\n").hears("HTTP/1.1 404 Not Found");
+                while (!client.hear().isEmpty()) {}
+            }
+        } finally {
+            last.close();
         }
     }
 }

@@ -8,7 +8,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** On Netty's transport over java.nio. */
 @Timeout(300)
-final class NettyNioTest implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours, HttpBehaviours {
+final class NettyNioTest
+        implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours, HttpBehaviours, WebSocketBehaviours {
     @TempDir
     private Path directory;
 

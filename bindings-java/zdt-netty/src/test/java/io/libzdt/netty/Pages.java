@@ -5,63 +5,39 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
-import io.netty.handler.codec.LineBasedFrameDecoder;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.FullHttpResponse;
+import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
-import io.netty.handler.codec.string.StringDecoder;
-import io.netty.handler.codec.string.StringEncoder;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 
 /**
  * One generation of a site, whose every page is {@code GENERATION METHOD URI BODY}. That of {@code /slow} comes when
- * {@link #answer} is called, {@code /big} is {@link #BIG} bytes long, {@code /gone} has none.
+ * {@link #answer} is called, {@code /big} is {@link #BIG} bytes long, {@code /gone} and HEAD have none.
  */
-final class Pages implements AutoCloseable {
+final class Pages extends Site {
     static final int BIG = 8 << 20;
 
-    final Server server;
-    /** How many bytes have come. */
-    final AtomicLong read = new AtomicLong();
-
-    private final List<Runnable> slow = new CopyOnWriteArrayList<>();
+    private final List<Runnable> slow;
 
     /** {@code codec} gives HTTP messages that are whole. */
     Pages(Stage stage, Consumer<ChannelPipeline> codec) throws Exception {
-        this(stage, codec, pipeline -> {});
+        this(stage, codec, new CopyOnWriteArrayList<>());
     }
 
-    Pages(Stage stage, Consumer<ChannelPipeline> codec, Consumer<ChannelPipeline> more) throws Exception {
-        server = stage.server().with(pipeline -> {
-            pipeline.remove(LineBasedFrameDecoder.class);
-            pipeline.remove(StringDecoder.class);
-            pipeline.remove(StringEncoder.class);
-            pipeline.remove(Lines.class);
-            pipeline.addLast(new ChannelInboundHandlerAdapter() {
-                @Override
-                public void channelRead(ChannelHandlerContext ctx, Object message) {
-                    read.addAndGet(((ByteBuf) message).readableBytes());
-                    ctx.fireChannelRead(message);
-                }
-            });
+    private Pages(Stage stage, Consumer<ChannelPipeline> codec, List<Runnable> slow) throws Exception {
+        super(stage, (generation, pipeline) -> {
             codec.accept(pipeline);
-            pipeline.addLast(new Page());
-            more.accept(pipeline);
+            pipeline.addLast(new Page(generation, slow));
         });
-        server.listen(Server.ANY_PORT).ready();
-    }
-
-    int port() {
-        return server.port();
+        this.slow = slow;
     }
 
     /** How many wait for {@link #answer}. */
@@ -75,16 +51,15 @@ final class Pages implements AutoCloseable {
         slow.clear();
     }
 
-    void awaitDone() throws Exception {
-        server.awaitDone();
-    }
+    private static final class Page extends SimpleChannelInboundHandler<FullHttpRequest> {
+        private final long generation;
+        private final List<Runnable> slow;
 
-    @Override
-    public void close() throws Exception {
-        server.close();
-    }
+        Page(long generation, List<Runnable> slow) {
+            this.generation = generation;
+            this.slow = slow;
+        }
 
-    private final class Page extends SimpleChannelInboundHandler<FullHttpRequest> {
         @Override
         protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
             FullHttpResponse response = page(request);
@@ -97,10 +72,10 @@ final class Pages implements AutoCloseable {
         }
 
         private FullHttpResponse page(FullHttpRequest request) {
-            if (request.uri().equals("/gone")) {
+            if (request.uri().equals("/gone") || request.method().equals(HttpMethod.HEAD)) {
                 return new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.NO_CONTENT);
             }
-            String text = server.takeover.generation() + " " + request.method() + " " + request.uri() + " "
+            String text = generation + " " + request.method() + " " + request.uri() + " "
                     + request.content().toString(US_ASCII) + "\n";
             ByteBuf content = request.uri().equals("/big")
                     ? Unpooled.wrappedBuffer(new byte[BIG])

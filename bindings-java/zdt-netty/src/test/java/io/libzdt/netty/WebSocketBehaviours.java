@@ -1,0 +1,173 @@
+package io.libzdt.netty;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.ByteArrayOutputStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/** What becomes of a WebSocket, with Netty's handlers as they come and no help of the application. */
+interface WebSocketBehaviours extends Stage {
+    default Chats chats() throws Exception {
+        return new Chats(this, Chats.STOCK);
+    }
+
+    private static void closeAll(List<Chatter> chatters) throws Exception {
+        for (Chatter chatter : chatters) {
+            chatter.close();
+        }
+    }
+
+    /** With what they said before the takeover and after it, wherever that is cut. */
+    private void moveAtEveryByte(byte[] said, String heard) throws Exception {
+        List<Chatter> chatters = new ArrayList<>();
+        try (Chats first = chats()) {
+            for (int cut = 0; cut < said.length; cut++) {
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
+                long before = first.read.get();
+                chatters.add(chatter.say(Arrays.copyOf(said, cut)));
+                int bytes = cut;
+                Stage.until("it to be read", () -> first.read.get() == before + bytes);
+            }
+            try (Chats second = chats()) {
+                first.awaitDone();
+                assertEquals(0, first.server.netty.stayed());
+                for (int cut = 0; cut < said.length; cut++) {
+                    chatters.get(cut)
+                            .say(Arrays.copyOfRange(said, cut, said.length))
+                            .hears(heard);
+                }
+            }
+        } finally {
+            closeAll(chatters);
+        }
+    }
+
+    @Test
+    default void a_websocket_moves_wherever_a_frame_is_cut() throws Exception {
+        moveAtEveryByte(
+                Chatter.frame(Chatter.FINAL | Chatter.TEXT, "hello".repeat(30).getBytes(UTF_8)),
+                "2 " + "hello".repeat(30));
+    }
+
+    @Test
+    default void a_fragmented_message_moves_wherever_it_is_cut() throws Exception {
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        said.writeBytes(Chatter.frame(Chatter.TEXT, "one ".getBytes(UTF_8)));
+        said.writeBytes(Chatter.frame(Chatter.CONTINUATION, "two ".getBytes(UTF_8)));
+        said.writeBytes(Chatter.frame(Chatter.FINAL | Chatter.CONTINUATION, "three".getBytes(UTF_8)));
+        moveAtEveryByte(said.toByteArray(), "2 one two three");
+    }
+
+    @Test
+    default void a_websocket_moves_and_is_not_greeted_again() throws Exception {
+        try (Chats first = chats();
+                Chatter chatter = new Chatter(first.port(), "/chat", "Sec-WebSocket-Protocol: plain\r\n")) {
+            chatter.hears("welcome 1").say("a").hears("1 a");
+            try (Chats second = chats()) {
+                first.awaitDone();
+                chatter.say("b").hears("2 b");
+                chatter.say(Chatter.frame(Chatter.FINAL | Chatter.PING, "are you there".getBytes(UTF_8)));
+                chatter.hears(Chatter.FINAL | Chatter.PONG, "are you there");
+                try (Chats third = chats()) {
+                    second.awaitDone();
+                    chatter.say("c").hears("3 c");
+                }
+            }
+        }
+    }
+
+    /** What a client says a second time it says by pointing at the first. */
+    @Test
+    default void a_client_that_compresses_may_refer_to_what_its_predecessor_heard() throws Exception {
+        String text = "the quick brown fox jumps over the lazy dog ".repeat(10);
+        String noise = noise(100_000);
+        try (Chats first = new Chats(this, Chats.COMPRESSED, false);
+                Chatter chatter =
+                        new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+                Chatter silent =
+                        new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n")) {
+            for (int i = 0; i < 100_000; i += 10_000) {
+                String part = noise.substring(i, i + 10_000);
+                chatter.sayCompressed(part).hears("1 " + part);
+            }
+            chatter.sayCompressed(text).hears("1 " + text);
+            try (Chats second = new Chats(this, Chats.COMPRESSED, false)) {
+                first.awaitDone();
+                String again = noise.substring(80_000, 90_000);
+                chatter.sayCompressed(text)
+                        .hears("2 " + text)
+                        .sayCompressed(again)
+                        .hears("2 " + again);
+                silent.sayCompressed(text).hears("2 " + text);
+                try (Chats third = new Chats(this, Chats.COMPRESSED, false)) {
+                    second.awaitDone();
+                    chatter.sayCompressed(text)
+                            .hears("3 " + text)
+                            .sayCompressed(again)
+                            .hears("3 " + again);
+                    silent.sayCompressed(text).hears("3 " + text);
+                }
+            }
+        }
+    }
+
+    private static String noise(int length) {
+        return new Random(1)
+                .ints(length, 'a', 'z' + 1)
+                .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+                .toString();
+    }
+
+    /** The successor's compressor knows the greeting, and the client does not. */
+    @Test
+    default void a_compressed_websocket_that_is_greeted_again_stays_where_it_is() throws Exception {
+        try (Chats first = new Chats(this, Chats.COMPRESSED);
+                Chatter chatter =
+                        new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n")) {
+            chatter.hears("welcome 1");
+            try (Chats second = new Chats(this, Chats.COMPRESSED)) {
+                returnsTo(first);
+                chatter.sayCompressed("a").hears("1 a");
+            }
+        }
+    }
+
+    private static void returnsTo(Site first) throws Exception {
+        Stage.until("it to return", () -> first.returned.get() == 1);
+    }
+
+    @Test
+    default void a_websocket_whose_path_the_successor_does_not_have_is_served_on() throws Exception {
+        try (Chats first = chats();
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
+                Pages second = new Pages(this, HttpBehaviours.STOCK)) {
+            returnsTo(first);
+            chatter.say("a").hears("1 a");
+        }
+    }
+
+    @Test
+    default void a_websocket_is_served_on_where_the_successor_does_not_speak_http() throws Exception {
+        try (Chats first = chats();
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
+                Server second = start()) {
+            returnsTo(first);
+            chatter.say("a").hears("1 a");
+        }
+    }
+
+    @Test
+    default void a_websocket_whose_handshake_the_application_made_moves() throws Exception {
+        try (Chats first = new Chats(this, Chats.BY_HAND);
+                Chatter chatter = new Chatter(first.port(), "/chat").say("a").hears("1 a");
+                Chats second = new Chats(this, Chats.BY_HAND)) {
+            first.awaitDone();
+            chatter.say("b").hears("2 b");
+        }
+    }
+}
