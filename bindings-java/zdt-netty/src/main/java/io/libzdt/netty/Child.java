@@ -188,7 +188,9 @@ final class Child extends Front {
 
     /** It is served here to its end, or to the drain deadline. */
     private void stay(String reason) {
-        Contents.goOn(channel.pipeline());
+        if (state == State.LIVE) {
+            Contents.goOn(channel.pipeline());
+        }
         migration.stays(this, reason);
         if (channel.isOpen()) {
             ctx.fireUserEventTriggered(migration.drain);
@@ -308,11 +310,10 @@ final class Child extends Front {
 
     /** It is not ours, and will not be: away with it, and not a word to the client. */
     void discard() {
-        held.fail();
         if (toldActive) {
-            state = State.MOVED;
-            ctx.fireChannelInactive();
+            ctx.fireChannelInactive(); // Netty's own is held back
         }
+        channel.closeFuture().addListener(closed -> held.fail());
         transport.discard(channel);
     }
 

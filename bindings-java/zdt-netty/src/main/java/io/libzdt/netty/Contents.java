@@ -63,6 +63,7 @@ final class Contents {
             "handler.codec.http.HttpServerCodec",
             "handler.codec.http.HttpServerExpectContinueHandler",
             "handler.codec.http.HttpServerKeepAliveHandler",
+            "handler.codec.http.HttpServerUpgradeHandler",
             "handler.codec.http.cors.CorsHandler",
             "handler.codec.http.websocketx.Utf8FrameValidator",
             "handler.codec.http.websocketx.WebSocket08FrameDecoder",
@@ -123,12 +124,21 @@ final class Contents {
     /** Looks on from here on at what a codec does that keeps something; before anything is read. */
     static void watch(ChannelPipeline pipeline) {
         try {
-            if (HTTP && watched(pipeline) == null) {
+            if (HTTP && watched(pipeline) == null && mayMove(pipeline)) {
                 HttpWatch.over(pipeline);
             }
         } catch (ZdtException e) {
             LOG.log(System.Logger.Level.WARNING, "connections with this codec stay where they are", e);
         }
+    }
+
+    private static boolean mayMove(ChannelPipeline pipeline) {
+        for (Map.Entry<String, ChannelHandler> entry : pipeline) {
+            if (MEMORY.get(entry.getValue().getClass()) == Memory.SOMETHING) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Null: it has no codec that must be looked at. */

@@ -185,7 +185,7 @@ final class HttpWatch extends ChannelDuplexHandler {
     public void channelRead(ChannelHandlerContext ctx, Object message) {
         if (!(message instanceof ByteBuf bytes)) {
             ctx.fireChannelRead(message);
-        } else if (holding && talk.isBetweenMessages()) {
+        } else if (holding && talk.letsWait()) {
             hold(ByteBufUtil.getBytes(bytes));
             bytes.release();
         } else {
@@ -250,7 +250,7 @@ final class HttpWatch extends ChannelDuplexHandler {
                 return;
             }
             talk.read(message, stretch);
-            if (holding && decoding && talk.isBetweenMessages()) {
+            if (holding && decoding && talk.letsWait()) {
                 takeTheRest();
             }
             ctx.fireChannelRead(message);

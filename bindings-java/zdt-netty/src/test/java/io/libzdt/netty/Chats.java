@@ -17,6 +17,7 @@ import io.netty.handler.codec.http.websocketx.WebSocketFrameAggregator;
 import io.netty.handler.codec.http.websocketx.WebSocketServerHandshakerFactory;
 import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import io.netty.handler.codec.http.websocketx.extensions.compression.WebSocketServerCompressionHandler;
+import io.netty.handler.stream.ChunkedWriteHandler;
 import java.util.function.Consumer;
 
 /**
@@ -37,6 +38,14 @@ final class Chats extends Site {
             new HttpObjectAggregator(1 << 16),
             new WebSocketServerCompressionHandler(0),
             new WebSocketServerProtocolHandler("/chat", "plain", true),
+            new WebSocketFrameAggregator(1 << 16));
+
+    /** The same, with what sends files. */
+    static final Consumer<ChannelPipeline> CHUNKED = pipeline -> pipeline.addLast(
+            new HttpServerCodec(),
+            new HttpObjectAggregator(1 << 16),
+            new ChunkedWriteHandler(),
+            new WebSocketServerProtocolHandler("/chat"),
             new WebSocketFrameAggregator(1 << 16));
 
     /** The same, by a handler that shakes hands itself. */

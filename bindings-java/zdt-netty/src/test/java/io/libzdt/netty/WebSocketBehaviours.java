@@ -3,6 +3,9 @@ package io.libzdt.netty;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.netty.handler.codec.http.websocketx.CloseWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -133,12 +136,53 @@ interface WebSocketBehaviours extends Stage {
             try (Chats second = new Chats(this, Chats.COMPRESSED)) {
                 returnsTo(first);
                 chatter.sayCompressed("a").hears("1 a");
+                Stage.until("what was made for it to be told the end", () -> second.ended.get() > 0);
+                second.pipelines.get(0).channel().closeFuture().sync();
+                assertEquals(1, second.ended.get());
             }
         }
     }
 
     private static void returnsTo(Site first) throws Exception {
         Stage.until("it to return", () -> first.returned.get() == 1);
+    }
+
+    /** While the goodbye is under way the connection is not moved, nor is the other side's goodbye held back. */
+    @Test
+    default void a_websocket_that_says_goodbye_ends_where_it_is() throws Exception {
+        try (Chats first = chats();
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1")) {
+            first.pipelines.get(0).writeAndFlush(new CloseWebSocketFrame()).sync();
+            chatter.hears(Chatter.FINAL | Chatter.CLOSE, "");
+            try (Chats second = chats()) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                chatter.say(Chatter.frame(Chatter.FINAL | Chatter.CLOSE, new byte[0]))
+                        .hearsTheEnd();
+                first.awaitDone();
+                assertEquals(0, second.pipelines.size());
+            }
+        }
+    }
+
+    /** A message of the server's that has begun. */
+    @Test
+    default void a_websocket_moves_when_what_it_is_being_told_is_whole() throws Exception {
+        try (Chats first = new Chats(this, Chats.CHUNKED);
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1")) {
+            first.pipelines
+                    .get(0)
+                    .writeAndFlush(new TextWebSocketFrame(false, 0, "one"))
+                    .sync();
+            try (Chats second = new Chats(this, Chats.CHUNKED)) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                chatter.hears(Chatter.TEXT, "one").say(Chatter.frame(Chatter.FINAL | Chatter.PING, new byte[0]));
+                chatter.hears(Chatter.FINAL | Chatter.PONG, "");
+                first.pipelines.get(0).writeAndFlush(new ContinuationWebSocketFrame(true, 0, "two"));
+                chatter.hears(Chatter.FINAL | Chatter.CONTINUATION, "two");
+                first.awaitDone();
+                chatter.say("b").hears("2 b");
+            }
+        }
     }
 
     @Test
