@@ -30,4 +30,4 @@ newest=$(tools/jdks.sh | tail -n 1 | cut -d' ' -f2)
 # The young generation holds a round, so that a collection is rare; all JVMs run with the same.
 read -ra flags <<<"${JAVA_FLAGS:--Xms768m -Xmx768m -Xmn512m -XX:+AlwaysPreTouch}"
 exec "$newest/bin/java" -cp "$home/*" io.libzdt.bench.Bench "$connections" "$rounds" build/bench/java.json \
-    --enable-native-access=ALL-UNNAMED -Dio.netty.jfr.enabled=false "${flags[@]}"
+    --enable-native-access=ALL-UNNAMED -Dio.netty.jfr.enabled=false -XX:-UseDynamicNumberOfCompilerThreads "${flags[@]}"

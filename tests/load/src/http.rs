@@ -116,14 +116,18 @@ impl Http {
         sent.map_err(|_| self.gone(End::Reset))
     }
 
-    /// The body of the next answer.
+    /// The body of the next answer. After one that was to be the last, whoever has asked more knows to ask again elsewhere.
     pub async fn answer(&mut self) -> Result<Bytes, End> {
+        if self.closing {
+            return Err(End::Polite);
+        }
         let body = loop {
             let (status, length) = self.head().await?;
             if status == 200 {
                 break match length {
                     Length::Of(length) => self.take(length).await?,
                     Length::Chunks => self.chunks().await?,
+                    Length::UntilTheEnd => self.rest().await?,
                 };
             } else if !(100..200).contains(&status) {
                 return Err(End::wrong(format!("status {status}")));
@@ -150,6 +154,7 @@ impl Http {
                     (Some(coding), _) if coding == "chunked" => Length::Chunks,
                     (None, Some(length)) => Length::Of(length.parse().map_err(End::wrong)?),
                     _ if status < 200 => Length::Of(0),
+                    (None, None) if self.closing => Length::UntilTheEnd,
                     _ => return Err(End::wrong("neither a length nor chunks")),
                 };
                 self.unused.advance(end);
@@ -188,6 +193,11 @@ impl Http {
         }
     }
 
+    async fn rest(&mut self) -> Result<Bytes, End> {
+        while self.stream.read_buf(&mut self.unused).await.map_err(|_| End::Reset)? > 0 {}
+        Ok(self.unused.split().freeze())
+    }
+
     async fn read(&mut self) -> Result<(), End> {
         if !self.pace.is_zero() {
             tokio::time::sleep(self.pace).await;
@@ -212,4 +222,5 @@ impl Http {
 enum Length {
     Of(usize),
     Chunks,
+    UntilTheEnd,
 }

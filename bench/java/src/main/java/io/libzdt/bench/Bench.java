@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 
@@ -22,14 +23,14 @@ import java.util.stream.Stream;
  * without libzdt.
  */
 public final class Bench {
-    /** Until here the compiler is at work: each JVM has been in each part twice. */
-    private static final int WARM = 4;
+    /** Until here much is still compiled: each JVM has been in each part five times. */
+    private static final int WARM = 10;
 
-    /** Milliseconds, and microseconds of processor time for each connection. */
-    private record Round(double accept, double acceptStall, double zdt, double move, double moveStall, double noise) {}
+    /** Processor time, and milliseconds. */
+    private record Round(Cpu accept, double acceptStall, Cpu zdt, Cpu move, double moveStall, double noise) {}
 
     /** Of one process. */
-    private record Reading(long cpu, double stall, double noise) {}
+    private record Reading(Cpu cpu, double stall, double noise) {}
 
     private Bench() {}
 
@@ -45,9 +46,11 @@ public final class Bench {
         Path report = Path.of(arguments[2]);
         List<String> flags = Arrays.asList(arguments).subList(3, arguments.length);
         Files.createDirectories(report.toAbsolutePath().getParent());
+        System.out.println(
+                "CPU in us for each connection (of it the compiler's), ratio (without the compiler), stalls in ms");
         System.out.printf(
-                "%-16s %14s %14s %12s %6s %15s %14s %10s%n",
-                "", "accept us", "with libzdt us", "move us", "ratio", "accept stall ms", "move stall ms", "noise ms");
+                "%-11s %15s %9s %16s %14s %9s %9s %7s%n",
+                "", "accept", "by libzdt", "move", "ratio", "accepting", "moving", "noise");
         try (JsonGenerator json = new JsonFactory().createGenerator(Files.newBufferedWriter(report))) {
             json.useDefaultPrettyPrinter();
             json.writeStartObject();
@@ -57,9 +60,9 @@ public final class Bench {
             for (String transport : List.of("nio", "epoll")) {
                 List<Round> all = run(transport, connections, rounds, flags);
                 json.writeObjectFieldStart(transport);
-                say(json, transport + " warm", all.subList(WARM, rounds));
+                say(json, transport + " warm", connections, all.subList(WARM, rounds));
                 json.writeObjectFieldStart("cold");
-                say(json, transport + " cold", all.subList(0, 1));
+                say(json, transport + " cold", connections, all.subList(0, 1));
                 json.writeEndObject();
                 json.writeEndObject();
             }
@@ -122,12 +125,11 @@ public final class Bench {
             Reading from = predecessor.read();
             clients.echo();
             predecessor.tell("done");
-            double each = 1000.0 * connections;
             return new Round(
-                    accepted.cpu() / each,
+                    accepted.cpu(),
                     accepted.stall(),
-                    ours.cpu() / each,
-                    (from.cpu() + to.cpu()) / each,
+                    ours.cpu(),
+                    from.cpu().plus(to.cpu()),
                     Math.max(from.stall(), to.stall()),
                     Math.max(from.noise(), to.noise()));
         }
@@ -139,40 +141,61 @@ public final class Bench {
         }
     }
 
-    /** Medians of what is counted, the worst of what is to be bounded. */
-    private static void say(JsonGenerator json, String name, List<Round> rounds) throws IOException {
-        double accept = median(rounds, Round::accept);
-        double zdt = median(rounds, Round::zdt);
-        double move = median(rounds, Round::move);
-        double acceptStall = max(rounds, Round::acceptStall);
-        double stall = max(rounds, Round::moveStall);
-        double noise = max(rounds, Round::noise);
+    /** Medians of what is counted, the worst of what is to be bounded. Microseconds for each connection. */
+    private static void say(JsonGenerator json, String name, int connections, List<Round> rounds) throws IOException {
+        double each = 1000.0 * connections;
+        double[] accept = sorted(rounds, round -> round.accept().all() / each);
+        double[] zdt = sorted(rounds, round -> round.zdt().all() / each);
+        double[] move = sorted(rounds, round -> round.move().all() / each);
+        double acceptCompiler = median(sorted(rounds, round -> round.accept().compiler() / each));
+        double moveCompiler = median(sorted(rounds, round -> round.move().compiler() / each));
+        double ratio = median(move) / median(accept);
+        double compiled = median(sorted(
+                        rounds, round -> (round.move().all() - round.move().compiler()) / each))
+                / median(sorted(
+                        rounds, round -> (round.accept().all() - round.accept().compiler()) / each));
+        double[] stall = sorted(rounds, Round::moveStall);
+        double acceptStall = max(sorted(rounds, Round::acceptStall));
+        double noise = max(sorted(rounds, Round::noise));
         json.writeNumberField("rounds", rounds.size());
-        json.writeNumberField("accept_cpu_us", accept);
-        json.writeNumberField("accept_with_libzdt_cpu_us", zdt);
-        json.writeNumberField("move_cpu_us", move);
-        json.writeNumberField("move_cpu_us_least", sorted(rounds, Round::move)[0]);
-        json.writeNumberField("move_cpu_us_most", max(rounds, Round::move));
-        json.writeNumberField("ratio", move / accept);
-        json.writeNumberField("max_stall_ms", stall);
-        json.writeNumberField("median_stall_ms", median(rounds, Round::moveStall));
+        json.writeNumberField("accept_cpu_us", median(accept));
+        json.writeNumberField("accept_of_it_compiler_us", acceptCompiler);
+        json.writeNumberField("accept_with_libzdt_cpu_us", median(zdt));
+        json.writeNumberField("move_cpu_us", median(move));
+        json.writeNumberField("move_cpu_us_least", move[0]);
+        json.writeNumberField("move_cpu_us_most", max(move));
+        json.writeNumberField("move_of_it_compiler_us", moveCompiler);
+        json.writeNumberField("ratio", ratio);
+        json.writeNumberField("ratio_without_compiler", compiled);
+        json.writeNumberField("max_stall_ms", max(stall));
+        json.writeNumberField("median_stall_ms", median(stall));
         json.writeNumberField("max_stall_while_accepting_ms", acceptStall);
         json.writeNumberField("max_noise_ms", noise);
         System.out.printf(
-                "%-16s %14.1f %14.1f %12.1f %6.2f %15.1f %14.1f %10.1f%n",
-                name, accept, zdt, move, move / accept, acceptStall, stall, noise);
+                "%-11s %7.1f (%5.1f) %9.1f %8.1f (%5.1f) %6.2f (%5.2f) %9.1f %9.1f %7.1f%n",
+                name,
+                median(accept),
+                acceptCompiler,
+                median(zdt),
+                median(move),
+                moveCompiler,
+                ratio,
+                compiled,
+                acceptStall,
+                max(stall),
+                noise);
     }
 
     private static double[] sorted(List<Round> rounds, ToDoubleFunction<Round> what) {
         return rounds.stream().mapToDouble(what).sorted().toArray();
     }
 
-    private static double median(List<Round> rounds, ToDoubleFunction<Round> what) {
-        return sorted(rounds, what)[rounds.size() / 2];
+    private static double median(double[] sorted) {
+        return sorted[sorted.length / 2];
     }
 
-    private static double max(List<Round> rounds, ToDoubleFunction<Round> what) {
-        return sorted(rounds, what)[rounds.size() - 1];
+    private static double max(double[] sorted) {
+        return sorted[sorted.length - 1];
     }
 
     /** One of the two. */
@@ -180,7 +203,7 @@ public final class Bench {
         private final java.lang.Process process;
         private final BufferedReader answers;
         private final BufferedWriter commands;
-        private long marked;
+        private Cpu marked;
 
         Process(String transport, List<String> flags) throws IOException {
             Path java = Path.of(System.getProperty("java.home"), "bin", "java");
@@ -207,18 +230,22 @@ public final class Bench {
         }
 
         void mark() throws IOException {
-            marked = Long.parseLong(tell("mark"));
+            marked = Cpu.parse(tell("mark"));
         }
 
         Reading read() throws IOException {
             String[] words = tell("read").split(" ");
             return new Reading(
-                    Long.parseLong(words[0]) - marked, Double.parseDouble(words[1]), Double.parseDouble(words[2]));
+                    Cpu.parse(words[0]).minus(marked), Double.parseDouble(words[1]), Double.parseDouble(words[2]));
         }
 
+        /** It ends when its standard input does. */
         @Override
-        public void close() {
-            process.destroyForcibly();
+        public void close() throws IOException, InterruptedException {
+            commands.close();
+            if (!process.waitFor(20, TimeUnit.SECONDS)) {
+                process.destroyForcibly();
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 package io.libzdt.bench;
 
-import com.sun.management.OperatingSystemMXBean;
 import io.libzdt.Config;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
@@ -19,7 +18,6 @@ import io.netty.channel.socket.nio.NioServerSocketChannel;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.lang.management.ManagementFactory;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -35,7 +33,6 @@ final class Side {
     private final boolean epoll;
     private final EventLoopGroup loops;
     private final Stall stall;
-    private final OperatingSystemMXBean system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     private Echo.Count count;
     private Channel plain;
     private Takeover takeover;
@@ -73,10 +70,10 @@ final class Side {
             case "done" -> takeover.awaitDone();
             case "mark" -> {
                 stall.mark();
-                return String.valueOf(system.getProcessCpuTime());
+                return Cpu.now().toString();
             }
             case "read" -> {
-                return system.getProcessCpuTime() + " " + stall.longest() + " " + stall.noise();
+                return Cpu.now() + " " + stall.longest() + " " + stall.noise();
             }
             default -> throw new IllegalArgumentException(words[0]);
         }
