@@ -128,9 +128,9 @@ impl Load {
         Ok(Load { stop, thread, board })
     }
 
-    /// How many requests were answered so far.
-    pub fn requests(&self) -> u64 {
-        self.board.report().requests()
+    /// What they have seen so far.
+    pub fn seen(&self) -> Report {
+        self.board.report()
     }
 
     /// Waits until every client has finished what it is at, which takes no longer than its patience.
