@@ -5,17 +5,15 @@ import io.libzdt.Descriptors;
 import io.libzdt.Offer;
 import io.libzdt.ZdtException;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelOption;
-import io.netty.channel.ChannelPromise;
-import io.netty.channel.EventLoop;
-import io.netty.util.AttributeKey;
 import java.util.Optional;
 
 /**
- * An offer becomes a connection of ours, or not, in one task of the event loop that will serve it.
+ * An offer becomes a connection of ours, or not. Its channel takes the way of an accepted one: through the pipeline of the
+ * listener to whoever makes connections of channels there, and from there to an event loop.
  *
- * <p>Its pipeline is built and its state read first, since only then it can still be refused. Netty builds a pipeline when
- * the channel is registered; but what the poller tells about it, a hang-up for instance, is looked at only after this task.
+ * <p>Its pipeline is built and its state read before it is ours, since only then it can still be refused. Netty builds a
+ * pipeline when the channel is registered; but what the poller tells about it, a hang-up for instance, is looked at only
+ * after that task, in which all this is decided.
  */
 final class Adoption {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
@@ -23,55 +21,57 @@ final class Adoption {
     private final NettyTakeover netty;
     private final Listening listening;
     private final Offer offer;
-    private final EventLoop loop;
     private Child child;
+    /** Adopted, refused or gone back. */
+    private boolean answered;
 
-    Adoption(NettyTakeover netty, Listening listening, Offer offer, EventLoop loop) {
+    Adoption(NettyTakeover netty, Listening listening, Offer offer) {
         this.netty = netty;
         this.listening = listening;
         this.offer = offer;
-        this.loop = loop;
     }
 
+    /** On the event loop of the listener. */
     void run() {
         try {
-            build();
+            int copy = Descriptors.dup(offer.descriptor());
+            Channel channel = listening.transport.connection(listening.channel, copy);
+            child = Child.offered(netty, listening, channel, this);
+            channel.pipeline().addLast(child);
+            listening.arrives(channel);
+        } catch (Throwable e) {
+            refuse(e);
+            return;
+        }
+        if (!child.channel.isOpen()) { // its event loop has ended, say: nobody else would answer
+            refuse(new IllegalStateException("it found no event loop here"));
+        }
+    }
+
+    /** Its pipeline is built. On the event loop of the connection. */
+    void decide() {
+        try {
             importState();
             Optional<Adopted> adopted = offer.adopt();
             if (adopted.isPresent()) {
+                isAnswered();
                 join(adopted.get());
             } else {
-                discard(); // it went back meanwhile
+                isAnswered();
+                child.discard(); // it went back meanwhile
             }
         } catch (Throwable e) {
             refuse(e); // whatever the application has thrown: nobody else answers the offer
         }
     }
 
-    private void build() throws ZdtException {
-        if (loop.isShuttingDown()) {
-            throw new IllegalStateException("its event loop is shutting down");
+    private synchronized boolean isAnswered() {
+        boolean first = !answered;
+        answered = true;
+        if (first) {
+            listening.arrivals.answered();
         }
-        Channel channel = channel();
-        child = Child.offered(netty, listening, channel);
-        channel.pipeline().addLast(child).addLast(listening.bootstrap.config().childHandler());
-        ChannelPromise built = channel.newPromise();
-        channel.unsafe().register(loop, built);
-        if (!built.isSuccess()) {
-            throw new IllegalStateException("it cannot be registered", built.cause());
-        }
-    }
-
-    private Channel channel() throws ZdtException {
-        int copy = Descriptors.dup(offer.descriptor());
-        Channel channel = listening.transport.connection(listening.channel, copy);
-        listening.bootstrap.config().childOptions().forEach((option, value) -> set(channel, option, value));
-        listening
-                .bootstrap
-                .config()
-                .childAttrs()
-                .forEach((key, value) -> channel.attr(anyKey(key)).set(value));
-        return channel;
+        return first;
     }
 
     /** It is ours. */
@@ -96,32 +96,18 @@ final class Adoption {
         }
     }
 
-    /** An exception of the application's that cannot say what it is is none the less a refusal. */
+    /** An exception of the application's that cannot say what it is is none the less a refusal. Any thread. */
     void refuse(Throwable e) {
+        if (!isAnswered()) {
+            return;
+        }
         try (offer) {
             LOG.log(System.Logger.Level.DEBUG, () -> "refused: " + offer, e);
             offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());
         } finally {
-            discard();
+            if (child != null) {
+                child.discard();
+            }
         }
-    }
-
-    /** Away with the channel, and not a word to the client, who is being served. */
-    private void discard() {
-        if (child != null) {
-            child.discard();
-        }
-    }
-
-    @SuppressWarnings("unchecked")
-    private static void set(Channel channel, ChannelOption<?> option, Object value) {
-        if (!channel.config().setOption((ChannelOption<Object>) option, value)) {
-            LOG.log(System.Logger.Level.WARNING, () -> "unknown option " + option + " of " + channel);
-        }
-    }
-
-    @SuppressWarnings("unchecked")
-    private static AttributeKey<Object> anyKey(AttributeKey<?> key) {
-        return (AttributeKey<Object>) key;
     }
 }

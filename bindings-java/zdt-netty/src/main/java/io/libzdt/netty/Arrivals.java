@@ -5,52 +5,72 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Offers for one event loop, some at a time: the first connection is served while the last one is still waiting, and those
- * that are served already have their turn in between.
+ * Offers for one listener, some at a time: the first connection is served while the last one is still waiting, and those
+ * that are served already have their turn in between, on every event loop.
  */
 final class Arrivals {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final long A_MOMENT = TimeUnit.MILLISECONDS.toNanos(1);
+    /** A millisecond's work or two, if one event loop has all of it. */
+    private static final int MANY = 32;
 
-    private final EventLoop loop;
+    private final Listening listening;
     private final Queue<Adoption> waiting = new ConcurrentLinkedQueue<>();
-    /** Waiting, or in hand. */
-    private final AtomicInteger count = new AtomicInteger();
+    /** On their way to their event loops, and not answered yet. */
+    private final AtomicInteger underWay = new AtomicInteger();
+    /** A task of the listener's event loop sees to those that wait, or is about to. */
+    private final AtomicBoolean active = new AtomicBoolean();
 
-    Arrivals(EventLoop loop) {
-        this.loop = loop;
+    Arrivals(Listening listening) {
+        this.listening = listening;
     }
 
     /** Any thread. */
     void add(Adoption adoption) {
         waiting.add(adoption);
-        if (count.getAndIncrement() == 0) {
-            begin();
-        }
+        goOn();
     }
 
-    private void begin() {
+    /** One that was under way is adopted, or refused. Any thread. */
+    void answered() {
+        underWay.decrementAndGet();
+        goOn();
+    }
+
+    private void goOn() {
+        if (waiting.isEmpty() || underWay.get() >= MANY || !active.compareAndSet(false, true)) {
+            return;
+        }
         try {
+            EventLoop loop = listening.channel.eventLoop();
             // Due at once, but not before the event loop has looked at its connections.
             loop.schedule(this::next, 0, TimeUnit.NANOSECONDS);
-        } catch (RejectedExecutionException ended) {
-            waiting.forEach(adoption -> adoption.refuse(ended));
+        } catch (RejectedExecutionException | IllegalStateException notThere) {
+            for (Adoption adoption; (adoption = waiting.poll()) != null; ) {
+                underWay.incrementAndGet();
+                adoption.refuse(new IllegalStateException("nothing serves " + listening.name + " here", notThere));
+            }
+            active.set(false);
+            goOn();
         }
     }
 
     private void next() {
         long began = System.nanoTime();
-        int left;
-        do {
-            run(waiting.remove());
-            left = count.decrementAndGet();
-        } while (left > 0 && System.nanoTime() - began < A_MOMENT);
-        if (left > 0) {
-            begin();
+        while (underWay.get() < MANY && System.nanoTime() - began < A_MOMENT) {
+            Adoption adoption = waiting.poll();
+            if (adoption == null) {
+                break;
+            }
+            underWay.incrementAndGet();
+            run(adoption);
         }
+        active.set(false);
+        goOn();
     }
 
     /** Whatever becomes of one, the others have their turn. */

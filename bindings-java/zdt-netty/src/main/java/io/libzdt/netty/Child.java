@@ -7,6 +7,7 @@ import io.libzdt.Offer;
 import io.libzdt.ZdtException;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
 import java.util.concurrent.RejectedExecutionException;
@@ -22,6 +23,7 @@ import java.util.concurrent.TimeUnit;
 final class Child extends Front {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final long ASKED_AGAIN_MS = 100;
+    private static final long A_SECOND_MS = 1000;
 
     final long id;
     private final NettyTakeover netty;
@@ -33,6 +35,13 @@ final class Child extends Front {
     /** It will be, whatever happens. */
     private boolean reminded;
 
+    /** Told to leave, perhaps before its handlers were there. */
+    private volatile Event.Drain draining;
+    /** Null: it is not leaving. */
+    Leave leave;
+
+    /** Null once it is decided whether it is ours. */
+    private volatile Adoption adoption;
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
 
@@ -50,8 +59,11 @@ final class Child extends Front {
         return new Child(netty, listening, channel, State.LIVE);
     }
 
-    static Child offered(NettyTakeover netty, Listening listening, Channel channel) {
-        return new Child(netty, listening, channel, State.OFFERED);
+    static Child offered(NettyTakeover netty, Listening listening, Channel channel, Adoption adoption) {
+        Child child = new Child(netty, listening, channel, State.OFFERED);
+        child.adoption = adoption;
+        channel.closeFuture().addListener(closed -> child.notDecided());
+        return child;
     }
 
     // ---- The predecessor's side.
@@ -75,7 +87,9 @@ final class Child extends Front {
             return;
         }
         Contents.watch(channel.pipeline());
-        String reason = Contents.whyNotMovable(channel.pipeline());
+        String reason = leave != null && leave.isSaid()
+                ? "its client was told to go already"
+                : Contents.whyNotMovable(channel.pipeline());
         Contents.hold(channel.pipeline());
         if (reason == null && !Contents.isIdle(channel.pipeline())) {
             migration.notNow(this); // it comes here again after the next read or flush
@@ -192,9 +206,56 @@ final class Child extends Front {
             Contents.goOn(channel.pipeline());
         }
         migration.stays(this, reason);
+        netty.counters.stays(reason);
+        takeLeave(migration.drain);
+    }
+
+    private void takeLeave(Event.Drain drain) {
         if (channel.isOpen()) {
-            ctx.fireUserEventTriggered(migration.drain);
+            if (leave == null) {
+                leave = netty.leave(this, drain);
+            }
+            ctx.fireUserEventTriggered(drain);
         }
+    }
+
+    /** The successor has died: who has not said goodbye does not. Any thread. */
+    void resume(Event.Resume event) {
+        draining = null;
+        if (ctx != null) {
+            onLoop(() -> callOff(event), () -> {});
+        }
+    }
+
+    private void callOff(Event.Resume event) {
+        if (leave != null) {
+            if (leave.callOff()) {
+                leave = null;
+            }
+            ctx.fireUserEventTriggered(event);
+        }
+    }
+
+    /** Its handlers are there that show what is spoken. */
+    void spokenIs() {
+        Contents.watch(channel.pipeline());
+        if (leave != null) {
+            leave.spokenIs();
+        }
+    }
+
+    /** The drain deadline has come: away with it, also where a handler would rather wait. Any thread. */
+    void cut() {
+        if (channel.isOpen()) {
+            netty.counters.cut();
+            channel.close();
+            onLoop(() -> channel.eventLoop().schedule(this::end, A_SECOND_MS, TimeUnit.MILLISECONDS), () -> {});
+        }
+    }
+
+    /** From in front of all handlers. */
+    void end() {
+        close(ctx, ctx.newPromise());
     }
 
     /** It is ours as it was: the event loop takes it back. */
@@ -249,15 +310,25 @@ final class Child extends Front {
         onLoop(task, this::endWithoutLoop);
     }
 
-    /** Nobody takes it, and nobody will: its handlers may end it when they like. Any thread. */
+    /** Nobody takes it, and nobody will: it takes leave. Any thread. */
     void drain(Event.Drain event) {
-        if (ctx != null) {
-            onLoop(() -> ctx.fireUserEventTriggered(event), () -> {});
+        draining = event;
+        if (ctx != null) { // else channelActive comes, and finds it draining
+            onLoop(this::takeLeaveIfDraining, () -> {});
+        }
+    }
+
+    private void takeLeaveIfDraining() {
+        Event.Drain event = draining;
+        if (event != null) {
+            draining = null;
+            takeLeave(event);
         }
     }
 
     /** It was adopted: we let go of it. Any thread. */
     void settled(Event.Settled event) {
+        netty.counters.moved();
         onLoop(() -> transport.onceOutOfItsPoller(channel, () -> letGo(event)), () -> {
             silence();
             closeWithoutLoop();
@@ -297,6 +368,30 @@ final class Child extends Front {
 
     // ---- The successor's side.
 
+    @Override
+    public void channelRegistered(ChannelHandlerContext ctx) {
+        if (adoption != null && !channel.isActive()) {
+            notDecided();
+        } else {
+            super.channelRegistered(ctx);
+        }
+    }
+
+    private void decide() {
+        Adoption deciding = adoption;
+        adoption = null;
+        deciding.decide();
+    }
+
+    /** It has ended before. Any thread. */
+    private void notDecided() {
+        Adoption undecided = adoption;
+        if (undecided != null) {
+            adoption = null;
+            undecided.refuse(new IllegalStateException("its pipeline does not want it"));
+        }
+    }
+
     boolean wantsToClose() {
         return held.wantsToClose();
     }
@@ -314,7 +409,11 @@ final class Child extends Front {
             ctx.fireChannelInactive(); // Netty's own is held back
         }
         channel.closeFuture().addListener(closed -> held.fail());
-        transport.discard(channel);
+        if (channel.isRegistered()) {
+            transport.discard(channel);
+        } else {
+            channel.unsafe().closeForcibly();
+        }
     }
 
     /** It is ours: what travelled comes first, in both directions. */
@@ -338,6 +437,20 @@ final class Child extends Front {
     }
 
     // ---- Both sides.
+
+    /** The initialisers of its pipeline have run. */
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+        if (adoption != null) {
+            decide();
+            return;
+        }
+        if (state == State.LIVE) {
+            Goodbye.lookBehindTls(this);
+        }
+        super.channelActive(ctx);
+        takeLeaveIfDraining();
+    }
 
     @Override
     void mayBeIdle() {

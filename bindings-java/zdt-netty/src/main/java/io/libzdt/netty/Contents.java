@@ -249,9 +249,10 @@ final class Contents {
         if (state == null) {
             return null;
         }
-        int version = migratable == null ? 1 : migratable.stateVersion();
         HttpWatch watch = watched(pipeline);
-        return new Exported(version, watch == null ? state : watch.state(state));
+        byte[] whole = watch == null ? state : watch.state(state);
+        int none = whole.length == 0 ? 0 : 1;
+        return new Exported(migratable == null ? none : migratable.stateVersion(), whole);
     }
 
     /** A state, and its version. */

@@ -4,10 +4,9 @@ import io.libzdt.Descriptors;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
-import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelDuplexHandler;
-import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelFactory;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
 import io.netty.channel.EventLoopGroup;
@@ -19,81 +18,105 @@ import java.util.concurrent.TimeUnit;
 
 /** A listener, and the first handler in the pipeline of its channel: it accepts only while it may. */
 final class Listening extends ChannelDuplexHandler {
+    /** Of a bootstrap that is only looked at. */
+    static final ChannelFactory<ServerChannel> NONE = () -> {
+        throw new IllegalStateException("no listener was taken yet");
+    };
+
     private static final long A_SECOND = TimeUnit.SECONDS.toNanos(1);
 
     final String name;
     final String protocol;
     final Transport transport;
-    final ServerBootstrap bootstrap;
     final ServerChannel channel;
+    final Arrivals arrivals = new Arrivals(this);
+    /** The event loops of its connections, where they are known. */
+    volatile EventLoopGroup children;
+
     private final NettyTakeover netty;
     /** Of the channel, as long as it is open. */
     private final int descriptor;
-    /** Of the channel's event loop. */
-    private boolean accepting;
 
+    private volatile boolean accepting;
+    /** Null until the channel is registered: nothing arrives before. */
+    private volatile ChannelHandlerContext ctx;
+
+    /** A channel for these event loops, with this as its first handler. */
     Listening(
             NettyTakeover netty,
-            ServerBootstrap bootstrap,
-            String protocol,
-            Takeover takeover,
+            EventLoopGroup group,
             String name,
-            ListenerSpec spec)
+            ListenerSpec spec,
+            String protocol,
+            Takeover takeover)
             throws ZdtException {
         this.netty = netty;
         this.name = name;
         this.protocol = protocol;
-        // All that can be wrong with it is found before a listener is taken.
-        this.bootstrap = bootstrap.clone().channelFactory(this::channel).validate();
-        this.transport = Transport.of(this.bootstrap.config().group());
-        if (Transport.of(children()).getClass() != transport.getClass()) {
-            throw new IllegalArgumentException("both groups must be of the same transport; nothing was bound");
-        }
+        this.transport = Transport.of(group);
         this.descriptor = takeover.listenerDescriptor(name, spec);
         this.channel = transport.server(descriptor);
         channel.pipeline().addLast(this);
     }
 
-    private ServerChannel channel() {
-        return channel;
-    }
-
-    ChannelFuture register() {
-        return bootstrap.register();
-    }
-
-    /** The event loops of its connections. */
-    EventLoopGroup children() {
-        return bootstrap.config().childGroup();
-    }
-
-    /** Accepts from here on. Any thread. */
+    /** Accepts from here on; once it is registered, if that is later. Any thread. */
     void accept() {
-        onLoop(() -> {
-            accepting = true;
+        accepting = true;
+        onLoop(this::start);
+    }
+
+    private void start() {
+        if (accepting) {
             channel.config().setAutoRead(true);
             channel.read();
-        });
+        }
     }
 
     /** Does not accept any more, when it is back, but may again. Not from the event loop. */
     void stopAccepting() throws InterruptedException {
+        accepting = false;
+        if (!channel.isRegistered()) {
+            return;
+        }
         try {
             channel.eventLoop()
-                    .submit(() -> {
-                        accepting = false;
-                        channel.config().setAutoRead(false);
-                    })
+                    .submit(() -> channel.config().setAutoRead(false))
                     .sync();
         } catch (RejectedExecutionException ended) {
             // Then it does not accept either.
         }
     }
 
+    /** Whether nothing that arrives could be served any more. */
+    boolean hasEnded() {
+        return children != null && children.isShuttingDown()
+                || channel.isRegistered() && channel.eventLoop().isShuttingDown();
+    }
+
+    /** Into the pipeline behind this, as if it had been accepted. On the event loop. */
+    void arrives(Channel connection) {
+        ctx.fireChannelRead(connection);
+    }
+
+    @Override
+    public void handlerAdded(ChannelHandlerContext ctx) {
+        this.ctx = ctx;
+    }
+
+    /** Behind it are whoever makes connections of what is accepted: they are added in tasks. */
+    @Override
+    public void channelRegistered(ChannelHandlerContext ctx) {
+        ctx.fireChannelRegistered();
+        channel.eventLoop().execute(this::start);
+    }
+
     /** Is back when nobody waits to be accepted, or after a second in which it could not accept. Not from the event loop. */
     void empty() throws InterruptedException {
         for (long until = System.nanoTime() + A_SECOND; System.nanoTime() < until; Thread.sleep(5)) {
             try {
+                if (!channel.isRegistered()) {
+                    return; // nobody has ever accepted here
+                }
                 Future<Boolean> waits =
                         channel.eventLoop().submit(() -> channel.isOpen() && Descriptors.isUnserved(descriptor));
                 if (!waits.sync().getNow()) {
@@ -107,6 +130,11 @@ final class Listening extends ChannelDuplexHandler {
 
     /** Never accepts again: our copy of the listener is closed, and then {@code closed} is run. Any thread. */
     void close(Runnable closed) {
+        if (!channel.isRegistered()) {
+            channel.unsafe().closeForcibly();
+            closed.run();
+            return;
+        }
         try {
             channel.eventLoop().execute(() -> {
                 channel.close();
@@ -119,7 +147,9 @@ final class Listening extends ChannelDuplexHandler {
 
     private void onLoop(Runnable task) {
         try {
-            channel.eventLoop().execute(task);
+            if (channel.isRegistered()) {
+                channel.eventLoop().execute(task);
+            }
         } catch (RejectedExecutionException ended) {
             // Its event loop has closed it.
         }
@@ -143,7 +173,7 @@ final class Listening extends ChannelDuplexHandler {
         }
     }
 
-    /** It is bound. For those who insist. */
+    /** It is bound already; those who insist may do it again. */
     @Override
     public void bind(ChannelHandlerContext ctx, SocketAddress address, ChannelPromise promise) {
         promise.setSuccess();

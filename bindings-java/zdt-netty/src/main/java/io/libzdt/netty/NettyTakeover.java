@@ -7,12 +7,16 @@ import io.libzdt.Offer;
 import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
 import io.netty.bootstrap.ServerBootstrap;
+import io.netty.bootstrap.ServerBootstrapConfig;
+import io.netty.channel.ChannelException;
+import io.netty.channel.ChannelFactory;
 import io.netty.channel.ChannelFuture;
-import io.netty.channel.EventLoop;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.net.InetSocketAddress;
-import java.util.HashMap;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -36,13 +40,23 @@ import java.util.function.Consumer;
  * }</pre>
  *
  * <p>A connection moves if a handler in its pipeline is {@link Migratable} and no other one keeps what cannot be exported:
- * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler} or the codecs of
- * HTTP), those from elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
- * others are served to their end, or to the drain deadline; how many, and why, is logged.
+ * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler}), those from
+ * elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
+ * others take leave: the next response of HTTP/1.1 says {@code Connection: close}, HTTP/2 says GOAWAY and finishes its
+ * streams, WebSocket closes with 1012, each when it is its turn ({@link #spread}); a handler that is a {@link Farewell} does
+ * it itself. The rest is served to its end. At the drain deadline all are ended; how many stay, and why, is logged.
+ *
+ * <p>HTTP/1.1 through Netty's codecs moves without a {@link Migratable}, between two requests: what is answered here is
+ * answered to its end, half a head travels, and so do requests that come while another one is being answered. So does
+ * WebSocket, between two messages or inside of a frame: the successor's handlers are given the client's request for it
+ * once more, so that they shake hands again. The client hears nothing of that; what they write before they are back, a
+ * greeting for instance, goes nowhere. A successor that answers the request otherwise than its predecessor did, or not at
+ * once on the event loop, does not get the connection.
  *
  * <p>Handlers notice nothing of freezing and thawing. Those that want to know are told by user events:
  * {@link Event.Drain} (the connection stays here: end it when it suits), {@link Event.Returned} (a successor did not take
- * it, it goes on), {@link Event.Settled} (it has moved; {@code channelInactive} follows). While it is frozen, what is
+ * it, it goes on), {@link Event.Settled} (it has moved; {@code channelInactive} follows), {@link Event.Resume} (the
+ * successor died: what was to leave may stay). While it is frozen, what is
  * written waits, and fails with {@link MigratedException} if it moves; only {@code shutdownOutput} cannot be held back.
  *
  * <p>Any thread may call anything. End the event loops only after {@code awaitDone}. If those of a listener end before, its
@@ -50,14 +64,20 @@ import java.util.function.Consumer;
  * loops leaves the takeover, so that its predecessor resumes.
  */
 public final class NettyTakeover {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
+
     private final Takeover takeover;
     private final List<Listening> listenings = new CopyOnWriteArrayList<>();
     private final Map<Long, Child> children = new ConcurrentHashMap<>();
     private final AtomicLong ids = new AtomicLong();
     private final LongAdder stayed = new LongAdder();
+    final Counters.Live counters = new Counters.Live();
+    /** Null: half of the drain. */
+    private volatile Duration over;
+
+    private volatile Spread spread;
 
     // Of the dispatching thread.
-    private final Map<EventLoop, Arrivals> arrivals = new HashMap<>();
     /** When what is left of a drain is ended (System.nanoTime). */
     private long deadline;
     /** The listeners that the successor left to us. */
@@ -143,9 +163,61 @@ public final class NettyTakeover {
      */
     public ChannelFuture listen(ServerBootstrap bootstrap, String name, ListenerSpec spec, String protocol)
             throws ZdtException {
-        Listening listening = new Listening(this, bootstrap, protocol, takeover, name, spec);
+        ServerBootstrapConfig config = bootstrap.config();
+        // All that can be wrong with it is found before a listener is taken.
+        bootstrap.clone().channelFactory(Listening.NONE).validate();
+        if (Transport.of(config.group()).getClass()
+                != Transport.of(config.childGroup()).getClass()) {
+            throw new IllegalArgumentException("both groups must be of the same transport; nothing was bound");
+        }
+        Listening listening = listening(config.group(), name, spec, protocol);
+        listening.children = config.childGroup();
+        return bootstrap.clone().channelFactory(() -> listening.channel).register();
+    }
+
+    /**
+     * Inherits or binds the listener {@code name}, for a framework that has a bootstrap of its own and takes a channel. It may
+     * bind the channel, whose address stays what it is, or register it; it must have done so before {@code ready}. Whatever
+     * is accepted from it, after {@code ready}, and whatever is adopted, the framework finds in its pipeline.
+     *
+     * @param group the event loops that the channel will be registered with (NIO or epoll); those of its connections must be
+     *     of the same kind
+     * @param name of the listener
+     * @param spec where and how to listen
+     * @param protocol what is spoken on its connections, in the words of both processes
+     * @return a channel that listens, and accepts nothing yet; closed when the drain is over
+     * @throws ZdtException as {@link Takeover#listener(String, ListenerSpec)}
+     */
+    public ServerChannel serverChannel(EventLoopGroup group, String name, ListenerSpec spec, String protocol)
+            throws ZdtException {
+        return listening(group, name, spec, protocol).channel;
+    }
+
+    /**
+     * {@link #serverChannel} for those who want to make the channel themselves, once.
+     *
+     * @param group as there
+     * @param name as there
+     * @param spec as there
+     * @param protocol as there
+     * @return makes the channel; throws {@link ChannelException} where the listener cannot be had
+     */
+    public ChannelFactory<ServerChannel> channelFactory(
+            EventLoopGroup group, String name, ListenerSpec spec, String protocol) {
+        return () -> {
+            try {
+                return serverChannel(group, name, spec, protocol);
+            } catch (ZdtException e) {
+                throw new ChannelException(e.getMessage(), e);
+            }
+        };
+    }
+
+    private Listening listening(EventLoopGroup group, String name, ListenerSpec spec, String protocol)
+            throws ZdtException {
+        Listening listening = new Listening(this, group, name, spec, protocol, takeover);
         listenings.add(listening);
-        return listening.register();
+        return listening;
     }
 
     /** {@return how many connections are served here} */
@@ -162,6 +234,32 @@ public final class NettyTakeover {
     /** {@return how many connections could not move so far, each time that they were to} */
     public long stayed() {
         return stayed.sum();
+    }
+
+    /** {@return what has become of the connections that were to move or to end} */
+    public Counters counters() {
+        return counters.now();
+    }
+
+    /**
+     * Over which time, from {@link Event.Drain} on, the clients whose connections cannot move are told to go elsewhere; so
+     * they do not all come back at the same moment. Default: half of the drain deadline.
+     *
+     * @param over how long; the drain deadline if that is less. HTTP/1.1 can tell only whoever sends a request, so who is
+     *     silent is left alone until the second half of the time between then and the deadline
+     * @return this
+     */
+    public NettyTakeover spread(Duration over) {
+        if (over.isNegative()) {
+            throw new IllegalArgumentException("goodbyes are spread over no time at least, not over " + over);
+        }
+        this.over = over;
+        return this;
+    }
+
+    /** Since {@code drain} this connection is leaving. */
+    Leave leave(Child child, Event.Drain drain) {
+        return new Leave(child, drain, spread, counters);
     }
 
     private synchronized Migration migration() {
@@ -215,8 +313,8 @@ public final class NettyTakeover {
             tell(settled.id(), child -> child.settled(settled));
         } else if (event instanceof Event.Returned returned) {
             tell(returned.connection().id(), child -> child.returned(returned));
-        } else if (event instanceof Event.Resume) {
-            resume();
+        } else if (event instanceof Event.Resume resume) {
+            resume(resume);
         } else if (event instanceof Event.Accept) {
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
@@ -246,12 +344,11 @@ public final class NettyTakeover {
         } else if (!offer.companions().isEmpty()) {
             offer.refuse("a connection in Netty has no companions");
         } else {
-            EventLoop loop = listening.children().next();
             // Where it throws the handle is closed: so the offer, and all others, are given back.
-            if (loop.isShuttingDown()) {
+            if (listening.hasEnded()) {
                 throw new RejectedExecutionException("the event loops of " + listening.protocol + " have ended");
             }
-            arrivals.computeIfAbsent(loop, Arrivals::new).add(new Adoption(this, listening, offer, loop));
+            listening.arrivals.add(new Adoption(this, listening, offer));
         }
     }
 
@@ -265,7 +362,9 @@ public final class NettyTakeover {
             }
         }
         // Until here nothing told the successor that we have stopped.
-        deadline = System.nanoTime() + drain.deadline().toNanos();
+        long now = System.nanoTime();
+        deadline = now + drain.deadline().toNanos();
+        spread = new Spread(now, over == null ? drain.deadline().dividedBy(2) : over, drain.deadline());
         if (drain.successor().isPresent()) {
             Migration next = new Migration(takeover, drain, children.values(), stayed);
             turnTo(next, false);
@@ -277,9 +376,10 @@ public final class NettyTakeover {
         }
     }
 
-    private void resume() {
+    private void resume(Event.Resume event) {
         retired = List.of();
         turnTo(null, false);
+        children.values().forEach(child -> child.resume(event));
         listenings.forEach(Listening::accept);
     }
 
@@ -321,7 +421,7 @@ public final class NettyTakeover {
     /** What is left of a drain, that is; what an attempt that is off has adopted is served to its end. */
     private synchronized void endAtTheDeadline() {
         if (!leaving) {
-            Runnable end = () -> children.values().forEach(child -> child.channel.close());
+            Runnable end = () -> children.values().forEach(Child::cut);
             ending = GlobalEventExecutor.INSTANCE.schedule(end, deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
         }
     }
@@ -343,6 +443,9 @@ public final class NettyTakeover {
             Migration.allMigrated(takeover);
         }
         if (left) {
+            LOG.log(
+                    System.Logger.Level.INFO,
+                    () -> "nothing is left here; " + counters().inWords());
             takeover.close();
         }
     }

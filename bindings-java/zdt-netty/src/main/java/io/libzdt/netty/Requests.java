@@ -81,7 +81,7 @@ final class Requests implements Talk {
         Talk next = this;
         if (message instanceof HttpResponse response) {
             status = response.status();
-            boolean switches = status.code() == HttpResponseStatus.SWITCHING_PROTOCOLS.code();
+            boolean switches = isSwitching(status);
             interim = status.codeClass() == HttpStatusClass.INFORMATIONAL && !switches;
             if (switches) {
                 String protocol = response.headers().get(HttpHeaderNames.UPGRADE, "another protocol");
@@ -90,7 +90,7 @@ final class Requests implements Talk {
                     next = new Frames(pipeline, upgrade, response.headers());
                 }
                 switched = protocol;
-            } else if (HttpMethod.CONNECT.equals(method) && status.codeClass() == HttpStatusClass.SUCCESS) {
+            } else if (switchesWith(response)) {
                 switched = "what it was connected for";
             }
             ending |= !interim && (!HttpUtil.isKeepAlive(response) || lastsToTheEnd(response));
@@ -99,6 +99,21 @@ final class Requests implements Talk {
             open = Math.max(0, open - 1); // there are servers that say 408 unasked
         }
         return next;
+    }
+
+    private static boolean isSwitching(HttpResponseStatus status) {
+        return status.code() == HttpResponseStatus.SWITCHING_PROTOCOLS.code();
+    }
+
+    /** Whether something else is spoken after this response to the last request. */
+    boolean switchesWith(HttpResponse response) {
+        return isSwitching(response.status())
+                || HttpMethod.CONNECT.equals(method) && response.status().codeClass() == HttpStatusClass.SUCCESS;
+    }
+
+    /** Whether no request waits behind the one that is answered next. */
+    boolean isLast() {
+        return open <= 1;
     }
 
     /** What the last request was answered with. */

@@ -29,9 +29,14 @@ final class Client implements AutoCloseable {
 
     /** One that speaks TLS, and trusts this certificate. */
     static Client secure(int port, X509Bundle certificate) throws Exception {
+        return secure(new Socket(InetAddress.getLoopbackAddress(), port), certificate);
+    }
+
+    /** The same, on a connection that is there. */
+    static Client secure(Socket plain, X509Bundle certificate) throws Exception {
         SSLContext tls = SSLContext.getInstance("TLS");
         tls.init(null, certificate.toTrustManagerFactory().getTrustManagers(), null);
-        return new Client(tls.getSocketFactory().createSocket(InetAddress.getLoopbackAddress(), port));
+        return new Client(tls.getSocketFactory().createSocket(plain, "localhost", plain.getPort(), true));
     }
 
     Client say(String text) throws IOException {
@@ -59,6 +64,11 @@ final class Client implements AutoCloseable {
     Client hears(String line) throws IOException {
         assertEquals(line, hear());
         return this;
+    }
+
+    /** The next character, after lines. */
+    int hearByte() throws IOException {
+        return in.read();
     }
 
     InputStream bytes() throws IOException {

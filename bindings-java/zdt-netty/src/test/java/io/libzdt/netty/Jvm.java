@@ -1,18 +1,34 @@
 package io.libzdt.netty;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** Another process with a class of ours in it; it ends with the test. */
 record Jvm(Process process) implements AutoCloseable {
     static Jvm start(Class<?> main, String... arguments) throws IOException {
+        return start(System.getProperty("java.class.path"), main, arguments);
+    }
+
+    /** Without those jars on its class path whose paths contain one of these. */
+    static Jvm startWithout(List<String> jars, Class<?> main, String... arguments) throws IOException {
+        String kept = Pattern.compile(File.pathSeparator, Pattern.LITERAL)
+                .splitAsStream(System.getProperty("java.class.path"))
+                .filter(path -> jars.stream().noneMatch(path::contains))
+                .collect(Collectors.joining(File.pathSeparator));
+        return start(kept, main, arguments);
+    }
+
+    private static Jvm start(String classPath, Class<?> main, String... arguments) throws IOException {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--enable-native-access=ALL-UNNAMED",
                 "-cp",
-                System.getProperty("java.class.path"),
+                classPath,
                 main.getName()));
         command.addAll(List.of(arguments));
         return new Jvm(new ProcessBuilder(command)

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.libzdt.Config;
 import io.libzdt.Descriptors;
+import io.libzdt.Event;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
 import io.netty.channel.Channel;
@@ -95,6 +96,7 @@ interface ListeningBehaviours extends Stage {
             int port = first.port();
             second.retire("lines");
             second.ready();
+            Stage.next(second, Event.Committed.class); // whom it accepts from here on it serves to the end
             Stage.goesOn(second);
             try (Client served = new Client(port)) {
                 served.say("a\n").hears("1 1 a");

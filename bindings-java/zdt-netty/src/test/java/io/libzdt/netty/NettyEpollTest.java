@@ -9,7 +9,12 @@ import org.junit.jupiter.api.io.TempDir;
 /** On Netty's transport over epoll. */
 @Timeout(300)
 final class NettyEpollTest
-        implements ListeningBehaviours, MovingBehaviours, LeavingBehaviours, HttpBehaviours, WebSocketBehaviours {
+        implements ListeningBehaviours,
+                MovingBehaviours,
+                LeavingBehaviours,
+                HttpBehaviours,
+                WebSocketBehaviours,
+                FarewellBehaviours {
     @TempDir
     private Path directory;
 
