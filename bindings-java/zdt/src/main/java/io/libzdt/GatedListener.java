@@ -15,6 +15,7 @@ import java.nio.channels.SocketChannel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * A listener for servers with a thread that blocks in {@code accept()}: that waits, too, while nothing may be accepted.
@@ -24,6 +25,8 @@ final class GatedListener extends ServerSocketChannel {
     private final ServerSocketChannel listener;
     private final Selector selector;
     private final SelectionKey key;
+    /** Whose turn it is to wait: a selector would let the others wait where no interrupt reaches them. */
+    private final ReentrantLock turn = new ReentrantLock();
     /** Under the lock, so that whoever closed the gate knows that nobody is on the way through. */
     private boolean accepting;
     /** Those that were accepted here, and some that have ended since. */
@@ -69,20 +72,33 @@ final class GatedListener extends ServerSocketChannel {
         if (!isOpen()) {
             throw new ClosedChannelException();
         }
-        SocketChannel connection = null;
-        while (connection == null) {
-            try {
-                selector.select(ready -> {});
-            } catch (ClosedSelectorException e) {
-                throw new AsynchronousCloseException();
-            }
-            if (Thread.currentThread().isInterrupted()) {
-                close();
-                throw new ClosedByInterruptException();
-            }
-            connection = acceptNow();
+        try {
+            turn.lockInterruptibly();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw interrupted();
         }
-        return connection;
+        try {
+            SocketChannel connection = null;
+            while (connection == null) {
+                selector.select(ready -> {});
+                if (Thread.currentThread().isInterrupted()) {
+                    throw interrupted();
+                }
+                connection = acceptNow();
+            }
+            return connection;
+        } catch (ClosedSelectorException e) {
+            throw new AsynchronousCloseException();
+        } finally {
+            turn.unlock();
+        }
+    }
+
+    /** What java.nio's own channels do. */
+    private ClosedByInterruptException interrupted() throws IOException {
+        close();
+        return new ClosedByInterruptException();
     }
 
     private synchronized SocketChannel acceptNow() throws IOException {

@@ -21,8 +21,7 @@ final class TakeoverEndpoint extends NioEndpoint implements Drainable {
     private NioTakeover nio;
     private String name;
     private volatile ServerSocketChannel listener;
-    /** As the application has set it, while we drain; null: we do not. */
-    private Integer keepAliveRequests;
+    private volatile boolean draining;
 
     void listener(NioTakeover nio, String name) {
         this.nio = nio;
@@ -90,20 +89,18 @@ final class TakeoverEndpoint extends NioEndpoint implements Drainable {
     }
 
     @Override
-    public synchronized void drain() {
-        if (keepAliveRequests == null) {
-            keepAliveRequests = getMaxKeepAliveRequests();
-            setMaxKeepAliveRequests(1); // looked at anew for each request
-            getHandler().pause(); // GOAWAY, where HTTP/2 is spoken
-        }
+    public void drain() {
+        draining = true;
+        getHandler().pause(); // GOAWAY, where HTTP/2 is spoken
     }
 
     @Override
-    public synchronized void resume() {
-        if (keepAliveRequests != null) {
-            setMaxKeepAliveRequests(keepAliveRequests);
-            keepAliveRequests = null;
-        }
+    public void resume() {
+        draining = false;
+    }
+
+    boolean isDraining() {
+        return draining;
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.libzdt.tomcat;
 
 import io.libzdt.NioTakeover;
 import io.libzdt.Takeover;
+import org.apache.coyote.Processor;
 import org.apache.coyote.http11.Http11NioProtocol;
 
 /**
@@ -37,5 +38,17 @@ public final class TakeoverProtocol extends Http11NioProtocol {
      */
     public void listener(NioTakeover nio, String name) {
         ((TakeoverEndpoint) getEndpoint()).listener(nio, name);
+    }
+
+    @Override
+    protected Processor createProcessor() {
+        return new LastRequest(this, getAdapter());
+    }
+
+    /** Tomcat asks for each request, once it has its head; 1: the response says that the connection ends. */
+    @Override
+    public int getMaxKeepAliveRequests() {
+        boolean leave = ((TakeoverEndpoint) getEndpoint()).isDraining() && LastRequest.isServed();
+        return leave ? 1 : super.getMaxKeepAliveRequests();
     }
 }

@@ -1,5 +1,6 @@
 package io.libzdt.examples.jetty;
 
+import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
@@ -24,7 +25,12 @@ final class Requests extends Handler.Abstract {
                 Thread.sleep(ms == null ? 300 : ms.getValueAsInt());
                 Content.Sink.write(response, true, who + "\n", callback);
             }
-            case "/echo" -> Content.copy(request, response, callback);
+            case "/echo" -> {
+                if (request.getLength() >= 0) {
+                    response.getHeaders().put(HttpHeader.CONTENT_LENGTH, request.getLength());
+                }
+                Content.copy(request, response, callback);
+            }
             default -> {
                 return false;
             }

@@ -30,7 +30,7 @@ public class Main {
     }
 
     @GetMapping("/slow")
-    String slow(@RequestParam(defaultValue = "300") long ms) throws InterruptedException {
+    String slow(@RequestParam(name = "ms", defaultValue = "300") long ms) throws InterruptedException {
         Thread.sleep(ms);
         return who + "\n";
     }
