@@ -21,7 +21,7 @@ for variant in "$oldest 4.1 nio" "$newest 4.2 epoll" "$oldest 4.2 nio" "$newest 
     variants+=("env JAVA_HOME=$jdk APP_HOME=build/netty-http/$netty examples/java/netty-http/run --transport $transport --probation-ms 500")
 done
 
-keep=keep-alive,pipeline,half-head,slow,reader,upload,web-socket
+keep=keep-alive,idle,pipeline,half-head,slow,reader,upload,web-socket
 load=(--takeovers "$takeovers" --settle 1000 --keep "$keep" --body 4000000)
 . tools/networks.sh
 everywhere build/chain-java "${load[@]}" "${variants[@]}"

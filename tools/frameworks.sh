@@ -18,8 +18,8 @@ tools/netty-http.sh || exit 1
 read -r _ JAVA_HOME < <(tools/jdks.sh)
 export JAVA_HOME PATH=$JAVA_HOME/bin:$PATH MAVEN_OPTS="${MAVEN_OPTS:-} -Djansi.noreset=true"
 
-http=keep-alive=8,fresh=2,pipeline=2,half-head=4,slow=4,reader=1,upload=1
-moves=keep-alive,pipeline,half-head,slow,reader,upload,web-socket
+http=keep-alive=8,idle=8,fresh=2,pipeline=2,half-head=4,slow=4,reader=1,upload=1
+moves=keep-alive,idle,pipeline,half-head,slow,reader,upload,web-socket
 for name in "${names[@]}"; do
     mvn --quiet --batch-mode -Dstyle.color=never --file "examples/java/$name/pom.xml" package || {
         echo "FAILED $name does not build"
@@ -31,7 +31,9 @@ for name in "${names[@]}"; do
     spring-webflux | vertx) load=(--clients "$http,web-socket=4" --keep "$moves") ;;
     *) load=(--clients "$http") ;;
     esac
-    everywhere "build/frameworks/$name" --takeovers 2 "${load[@]}" "examples/java/$name/run --probation-ms 1000"
+    # Where nothing but the socket is to be said, the predecessor stays for its ten seconds.
+    [[ $name == spring-* ]] && run=run || run="run --probation-ms 1000"
+    everywhere "build/frameworks/$name" --takeovers 2 "${load[@]}" "examples/java/$name/$run"
 done
 if ((!$#)); then
     tools/chain-java.sh 4 | tee build/frameworks/chain.txt

@@ -43,10 +43,10 @@ impl Client {
 
     /// Until it is told to stop; never in the middle of a request.
     pub(crate) async fn run(mut self, mut stopped: watch::Receiver<bool>) {
-        let pause = Duration::from_millis(self.settings.pause);
+        let short = Duration::from_millis(self.settings.pause);
         let patience = Duration::from_secs(self.settings.patience);
         // Not all at the same moment.
-        sleep(pause * (self.number as u32 % 8) / 8).await;
+        sleep(short * (self.number as u32 % 8) / 8).await;
         while !*stopped.borrow() {
             let began = Instant::now();
             match timeout(patience, self.turn()).await.unwrap_or(Err(End::Timeout)) {
@@ -57,6 +57,8 @@ impl Client {
                 }
             }
             self.round += 1;
+            let long = Duration::from_millis(((self.round * 677 + self.number * 331) % 3000) as u64);
+            let pause = if self.kind == Kind::Idle { long } else { short };
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = stopped.changed() => {}
@@ -96,7 +98,7 @@ impl Client {
 
     async fn ask(&self, http: &mut Http) -> Result<u64, End> {
         match self.kind {
-            Kind::KeepAlive => self.ask_who(http, "").await?,
+            Kind::KeepAlive | Kind::Idle => self.ask_who(http, "").await?,
             Kind::Fresh => self.ask_who(http, "Connection: close\r\n").await?,
             Kind::Slow => {
                 http.send(format!("GET /slow?ms={SLOW} HTTP/1.1\r\nHost: load\r\n\r\n").as_bytes()).await?;

@@ -28,6 +28,8 @@ use tokio::sync::watch;
 pub enum Kind {
     /// One request after the other on one connection.
     KeepAlive,
+    /// The same, and it leaves the connection alone for up to three seconds in between.
+    Idle,
     /// A connection for each request, closed by the server.
     Fresh,
     /// Three requests at once.
@@ -77,7 +79,7 @@ pub struct Settings {
         long,
         value_delimiter = ',',
         value_name = "KIND=CLIENTS",
-        default_value = "keep-alive=8,fresh=2,pipeline=2,half-head=4,slow=4,reader=1,upload=1,web-socket=4"
+        default_value = "keep-alive=8,idle=8,fresh=2,pipeline=2,half-head=4,slow=4,reader=1,upload=1,web-socket=4"
     )]
     pub clients: Vec<Group>,
     /// A connection of these kinds that ends at all is a failure; others may be ended politely, between two requests.
