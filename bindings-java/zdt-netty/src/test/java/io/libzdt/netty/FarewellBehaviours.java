@@ -289,6 +289,30 @@ interface FarewellBehaviours extends Stage {
     }
 
     @Test
+    default void who_turns_to_websocket_when_leave_is_due_is_told_in_its_words() throws Exception {
+        try (WebServer server = web().ready();
+                Client client = Client.secure(server.port(), WebServer.CERTIFICATE)) {
+            client.say("GET /socket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+            Stage.until(
+                    "the handshake of TLS",
+                    () -> server.channels.get(0).pipeline().get(HttpWatch.class) != null);
+            server.takeover.drain();
+            Stage.until("its turn", () -> server.leaving() == 1);
+            client.say("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+                    .hears("HTTP/1.1 101 Switching Protocols");
+            for (String line = client.hear(); !line.isEmpty(); line = client.hear()) {}
+            StringBuilder frame = new StringBuilder();
+            while (frame.length() < 4 + "Service Restart".length()) {
+                frame.append((char) client.hearByte());
+            }
+            assertEquals("Service Restart", frame.substring(4), "a head of two bytes, and the code");
+            client.close();
+            server.awaitDone();
+            assertEquals(Map.of("WebSocket", 1L), server.netty.counters().goodbyes());
+        }
+    }
+
+    @Test
     default void a_long_stream_of_http2_is_finished() throws Exception {
         try (WebServer first = web().ready();
                 Http2Client client = new Http2Client(first.port())) {
