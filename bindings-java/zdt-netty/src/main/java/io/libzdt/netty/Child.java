@@ -35,6 +35,7 @@ final class Child extends Leaving {
 
     /** Null once it is decided whether it is ours. */
     private volatile Adoption adoption;
+
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
 
