@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.libzdt.Config;
+import io.netty.channel.Channel;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpServerCodec;
 import java.net.URI;
@@ -19,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -117,21 +119,51 @@ interface FarewellBehaviours extends Stage {
         }
     }
 
+    /** Of HTTP/1.1 without TLS; whose goodbyes are all due at once. */
+    private Server plain(Config.Builder config, List<Channel> channels) throws Exception {
+        Server server = new Server(path(), transport(), config).with(pipeline -> {
+            channels.add(pipeline.channel());
+            while (pipeline.last() != pipeline.first()) {
+                pipeline.removeLast();
+            }
+            pipeline.addLast(new HttpServerCodec(), new HttpObjectAggregator(1 << 16), new Web(1));
+        });
+        server.netty.spread(Duration.ZERO);
+        return server.listen(Server.ANY_PORT).ready();
+    }
+
+    @Test
+    default void who_goes_on_talking_is_not_reset() throws Exception {
+        List<Channel> channels = new CopyOnWriteArrayList<>();
+        try (Server server = plain(Server.config(), channels);
+                Client client = new Client(server.port())) {
+            request(client, "/");
+            hearsResponse(client, "1", false);
+            server.takeover.drain();
+            Channel channel = channels.get(0);
+            Child child = channel.pipeline().get(Child.class);
+            Stage.until(
+                    "its turn",
+                    () -> channel.eventLoop()
+                            .submit(() -> child.leave != null && child.leave.isTurn())
+                            .get());
+            request(client, "/");
+            hearsResponse(client, "1", true);
+            assertNull(client.hear());
+            for (int number = 0; number < 5; number++) {
+                request(client, "/");
+                Thread.sleep(20); // or else a reset would come too late to be noticed
+            }
+            client.close();
+            server.awaitDone();
+        }
+    }
+
     @Test
     default void without_a_successor_and_without_tls_leave_is_taken_as_well() throws Exception {
-        Config.Builder brief = Server.config().drain(Duration.ofSeconds(2));
-        try (Server server = new Server(path(), transport(), brief)
-                        .with(pipeline -> {
-                            while (pipeline.last() != pipeline.first()) {
-                                pipeline.removeLast();
-                            }
-                            pipeline.addLast(new HttpServerCodec(), new HttpObjectAggregator(1 << 16), new Web(1));
-                        })
-                        .listen(Server.ANY_PORT);
+        try (Server server = plain(Server.config().drain(Duration.ofSeconds(2)), new CopyOnWriteArrayList<>());
                 Client asked = new Client(server.port());
                 Client silent = new Client(server.port())) {
-            server.netty.spread(Duration.ZERO);
-            server.ready();
             request(asked, "/");
             hearsResponse(asked, "1", false);
             Stage.until("both to be there", () -> server.netty.connections() == 2);
@@ -285,6 +317,30 @@ interface FarewellBehaviours extends Stage {
             server.awaitDone();
             assertEquals(Map.of("WebSocket", 1L), server.netty.counters().goodbyes());
             assertEquals(0, server.netty.counters().cut());
+        }
+    }
+
+    @Test
+    default void who_turns_to_websocket_when_leave_is_due_is_told_in_its_words() throws Exception {
+        try (WebServer server = web().ready();
+                Client client = Client.secure(server.port(), WebServer.CERTIFICATE)) {
+            client.say("GET /socket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+            Stage.until(
+                    "the handshake of TLS",
+                    () -> server.channels.get(0).pipeline().get(HttpWatch.class) != null);
+            server.takeover.drain();
+            Stage.until("its turn", () -> server.leaving() == 1);
+            client.say("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+                    .hears("HTTP/1.1 101 Switching Protocols");
+            for (String line = client.hear(); !line.isEmpty(); line = client.hear()) {}
+            StringBuilder frame = new StringBuilder();
+            while (frame.length() < 4 + "Service Restart".length()) {
+                frame.append((char) client.hearByte());
+            }
+            assertEquals("Service Restart", frame.substring(4), "a head of two bytes, and the code");
+            client.close();
+            server.awaitDone();
+            assertEquals(Map.of("WebSocket", 1L), server.netty.counters().goodbyes());
         }
     }
 

@@ -1,6 +1,7 @@
 package io.libzdt.netty;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
@@ -47,5 +48,11 @@ final class SpreadTest {
     void nothing_is_spread_beyond_the_drain_deadline() {
         Spread wide = new Spread(0, Duration.ofDays(1000), Duration.ofSeconds(30));
         assertTrue(wide.turn(wide.place(), 0) < 30 * SECOND);
+    }
+
+    @Test
+    void time_does_not_run_backwards() {
+        Farewells farewells = new Farewells();
+        assertThrows(IllegalArgumentException.class, () -> farewells.spread(Duration.ofNanos(-1)));
     }
 }
