@@ -6,15 +6,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.channel.ChannelPipeline;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.websocketx.CloseWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
 /** What becomes of a WebSocket, with Netty's handlers as they come and no help of the application. */
@@ -255,6 +260,22 @@ interface WebSocketBehaviours extends Stage {
                 Server second = start()) {
             returnsTo(first);
             chatter.say("a").hears("1 a");
+        }
+    }
+
+    @Test
+    default void a_websocket_whose_codec_came_with_the_first_bytes_moves() throws Exception {
+        Consumer<ChannelPipeline> sniffing = HttpBehaviours.sniffing(
+                0,
+                () -> List.of(
+                        new HttpServerCodec(),
+                        new HttpObjectAggregator(1 << 16),
+                        new WebSocketServerProtocolHandler("/chat")));
+        try (Chats first = new Chats(this, sniffing);
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
+                Chats second = new Chats(this, sniffing)) {
+            first.awaitDone();
+            chatter.say("b").hears("2 b");
         }
     }
 
