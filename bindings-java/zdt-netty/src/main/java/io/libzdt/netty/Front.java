@@ -124,15 +124,14 @@ abstract class Front extends ChannelDuplexHandler {
 
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
-        ByteBuf bytes = (ByteBuf) message;
-        if (!hasRead) {
-            hasRead = true;
+        if (!hasRead && message instanceof ByteBuf bytes) {
             Contents.watchFrom(ctx, bytes);
         }
-        if (bytes.isReadable()) {
-            ctx.fireChannelRead(bytes);
+        hasRead = true;
+        if (message instanceof ByteBuf bytes && !bytes.isReadable()) {
+            bytes.release(); // all of it was needed to see what is spoken
         } else {
-            bytes.release();
+            ctx.fireChannelRead(message);
         }
     }
 

@@ -6,7 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
+import io.netty.handler.codec.MessageToMessageDecoder;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.websocketx.CloseWebSocketFrame;
@@ -261,6 +264,61 @@ interface WebSocketBehaviours extends Stage {
             returnsTo(first);
             chatter.say("a").hears("1 a");
         }
+    }
+
+    /** Which number the last message had is its state. */
+    final class Numbers extends MessageToMessageDecoder<TextWebSocketFrame> implements Migratable {
+        private int count;
+
+        @Override
+        protected void decode(ChannelHandlerContext ctx, TextWebSocketFrame frame, List<Object> out) {
+            out.add(new TextWebSocketFrame(++count + frame.text()));
+        }
+
+        @Override
+        public byte[] exportState() {
+            return new byte[] {(byte) count};
+        }
+
+        @Override
+        public void importState(int version, byte[] state) {
+            count = state[0];
+        }
+    }
+
+    private void moveWithState(Consumer<ChannelPipeline> codec) throws Exception {
+        try (Chats first = new Chats(this, codec);
+                Chatter chatter = new Chatter(first.port(), "/chat")) {
+            chatter.hears("welcome 1").say("a").hears("1 1a");
+            try (Chats second = new Chats(this, codec)) {
+                first.awaitDone();
+                chatter.say("b").hears("2 2b");
+            }
+        }
+    }
+
+    @Test
+    default void a_websocket_moves_with_the_state_of_its_application() throws Exception {
+        moveWithState(pipeline -> {
+            Chats.STOCK.accept(pipeline);
+            pipeline.addLast(new Numbers());
+        });
+    }
+
+    @Test
+    default void a_websocket_moves_with_the_state_of_a_handler_that_came_with_the_handshake() throws Exception {
+        moveWithState(pipeline -> {
+            Chats.STOCK.accept(pipeline);
+            pipeline.addLast(new ChannelInboundHandlerAdapter() {
+                @Override
+                public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+                    if (event instanceof WebSocketServerProtocolHandler.HandshakeComplete) {
+                        ctx.pipeline().addAfter(ctx.name(), null, new Numbers());
+                    }
+                    ctx.fireUserEventTriggered(event);
+                }
+            });
+        });
     }
 
     @Test
