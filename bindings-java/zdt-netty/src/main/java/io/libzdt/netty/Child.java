@@ -372,7 +372,6 @@ final class Child extends Leaving {
 
     // ---- Both sides.
 
-    /** The initialisers of its pipeline have run. */
     @Override
     public void channelActive(ChannelHandlerContext ctx) {
         if (adoption != null) {

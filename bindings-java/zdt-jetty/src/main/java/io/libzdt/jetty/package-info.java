@@ -1,0 +1,2 @@
+/** Jetty 12 restarts and nobody notices. */
+package io.libzdt.jetty;

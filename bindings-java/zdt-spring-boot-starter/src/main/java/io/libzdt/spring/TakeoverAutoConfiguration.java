@@ -1,0 +1,56 @@
+package io.libzdt.spring;
+
+import io.libzdt.NioTakeover;
+import io.libzdt.Takeover;
+import io.libzdt.ZdtException;
+import io.libzdt.tomcat.TakeoverProtocol;
+import org.apache.catalina.startup.Tomcat;
+import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
+import org.springframework.boot.context.properties.EnableConfigurationProperties;
+import org.springframework.boot.web.embedded.tomcat.TomcatServletWebServerFactory;
+import org.springframework.boot.web.server.WebServerFactoryCustomizer;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.core.env.Environment;
+
+/** With {@code libzdt.socket} set, the web server's listener is inherited, or bound for whoever comes after. */
+@AutoConfiguration
+@ConditionalOnProperty("libzdt.socket")
+@ConditionalOnWebApplication
+@EnableConfigurationProperties(TakeoverProperties.class)
+public class TakeoverAutoConfiguration {
+    /** The name of the web server's listener, in every generation. */
+    static final String LISTENER = "http";
+
+    /** Called by Spring. */
+    public TakeoverAutoConfiguration() {}
+
+    @Bean
+    Takeover libzdtTakeover(TakeoverProperties properties, Environment environment) throws ZdtException {
+        String program = environment.getProperty("spring.application.name", "spring");
+        return Takeover.open(properties.socket(), properties.config(program));
+    }
+
+    @Bean
+    TakeoverLifecycle libzdtLifecycle(Takeover takeover) {
+        return new TakeoverLifecycle(takeover);
+    }
+
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass(Tomcat.class)
+    @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.SERVLET)
+    static class OnTomcat {
+        @Bean
+        WebServerFactoryCustomizer<TomcatServletWebServerFactory> libzdtTomcat(Takeover takeover) {
+            NioTakeover nio = NioTakeover.of(takeover);
+            return factory -> {
+                factory.setProtocol(TakeoverProtocol.class.getName());
+                factory.addConnectorCustomizers(
+                        connector -> ((TakeoverProtocol) connector.getProtocolHandler()).listener(nio, LISTENER));
+            };
+        }
+    }
+}

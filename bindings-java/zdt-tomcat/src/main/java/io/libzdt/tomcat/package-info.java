@@ -1,0 +1,2 @@
+/** Embedded Tomcat restarts and nobody notices. */
+package io.libzdt.tomcat;
