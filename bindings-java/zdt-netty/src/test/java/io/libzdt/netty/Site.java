@@ -60,8 +60,7 @@ class Site implements AutoCloseable {
         server.close();
     }
 
-    /** Whoever stays is left alone until the drain deadline: what libzdt says to him is not what is tried here. */
-    private final class Counter extends ChannelInboundHandlerAdapter implements Farewell {
+    private final class Counter extends ChannelInboundHandlerAdapter {
         @Override
         public void channelRead(ChannelHandlerContext ctx, Object message) {
             read.addAndGet(((ByteBuf) message).readableBytes());
@@ -81,8 +80,5 @@ class Site implements AutoCloseable {
             }
             ctx.fireUserEventTriggered(event);
         }
-
-        @Override
-        public void leave(ChannelHandlerContext ctx, Event.Drain drain) {}
     }
 }

@@ -141,7 +141,7 @@ interface WebSocketBehaviours extends Stage {
     /** The successor's compressor knows the greeting, and the client does not. */
     @Test
     default void a_compressed_websocket_that_is_greeted_again_stays_where_it_is() throws Exception {
-        try (Chats first = new Chats(this, Chats.COMPRESSED);
+        try (Chats first = new Chats(this, Chats.patient(Chats.COMPRESSED));
                 Chatter chatter =
                         new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n")) {
             chatter.hears("welcome 1");
@@ -248,7 +248,7 @@ interface WebSocketBehaviours extends Stage {
 
     @Test
     default void a_websocket_whose_path_the_successor_does_not_have_is_served_on() throws Exception {
-        try (Chats first = chats();
+        try (Chats first = new Chats(this, Chats.patient(Chats.STOCK));
                 Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
                 Pages second = new Pages(this, HttpBehaviours.STOCK)) {
             returnsTo(first);
@@ -258,7 +258,7 @@ interface WebSocketBehaviours extends Stage {
 
     @Test
     default void a_websocket_is_served_on_where_the_successor_does_not_speak_http() throws Exception {
-        try (Chats first = chats();
+        try (Chats first = new Chats(this, Chats.patient(Chats.STOCK));
                 Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
                 Server second = start()) {
             returnsTo(first);
