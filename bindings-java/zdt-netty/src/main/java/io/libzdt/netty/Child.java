@@ -80,7 +80,9 @@ final class Child extends Leaving {
             migration.notNow(this); // it comes here again when it is live, or ends
             return;
         }
-        Contents.watch(channel.pipeline());
+        if (!hasRead) {
+            Contents.watch(channel.pipeline());
+        }
         String reason =
                 hasSaidGoodbye() ? "its client was told to go already" : Contents.whyNotMovable(channel.pipeline());
         Contents.hold(channel.pipeline());
@@ -363,7 +365,7 @@ final class Child extends Leaving {
         }
         tellWritability();
         if (offer.unread().length > 0 && channel.isActive()) {
-            ctx.fireChannelRead(Unpooled.wrappedBuffer(offer.unread()));
+            channelRead(ctx, Unpooled.wrappedBuffer(offer.unread()));
             channelReadComplete(ctx);
         }
     }

@@ -5,6 +5,7 @@ import io.libzdt.internal.NettyInternals;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.ChannelPipeline;
 import io.netty.handler.codec.ByteToMessageDecoder;
@@ -125,6 +126,17 @@ final class Contents {
     static void watch(ChannelPipeline pipeline) {
         if (mayMove(pipeline)) {
             watchAnyway(pipeline);
+        }
+    }
+
+    /** The same, with the first bytes that its handlers are about to read; those that they have to read for it are read. */
+    static void watchFrom(ChannelHandlerContext front, ByteBuf first) {
+        try {
+            if (HTTP && mayMove(front.pipeline())) {
+                HttpWatch.from(front, first);
+            }
+        } catch (ZdtException e) {
+            LOG.log(System.Logger.Level.WARNING, "connections with this codec stay where they are", e);
         }
     }
 
@@ -270,13 +282,8 @@ final class Contents {
     /** The handlers of an offered connection take its state over, or refuse it. */
     static void importState(Child child, int version, byte[] state) throws Exception {
         ChannelPipeline pipeline = child.channel.pipeline();
-        watch(pipeline);
-        HttpWatch watch = watched(pipeline);
         byte[] inner = state;
         if (HTTP && WebSocketState.is(state)) {
-            if (watch == null) {
-                throw new IllegalStateException("it speaks WebSocket, and no codec of HTTP is here");
-            }
             WebSocketState upgraded = WebSocketState.of(state);
             inner = upgraded.inner();
             Migratable early = migratable(pipeline);
@@ -285,7 +292,7 @@ final class Contents {
                 inner = new byte[0];
             }
             child.tellActive();
-            watch.rehearse(child.ctx, upgraded);
+            HttpWatch.rehearse(child.ctx, upgraded);
             if (early != null) {
                 return;
             }

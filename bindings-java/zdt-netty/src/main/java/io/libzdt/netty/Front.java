@@ -1,5 +1,6 @@
 package io.libzdt.netty;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
@@ -31,8 +32,8 @@ abstract class Front extends ChannelDuplexHandler {
     volatile ChannelHandlerContext ctx;
 
     State state;
-    /** Codecs that keep something are being looked at from the first read on. */
-    private boolean watched;
+    /** Codecs that keep something are being looked at from the first read on, or cannot be. */
+    boolean hasRead;
 
     /** Since whoever asks has cleared it. */
     boolean written;
@@ -121,14 +122,17 @@ abstract class Front extends ChannelDuplexHandler {
         }
     }
 
-    /** Before anything is read its handlers are all there. */
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
-        if (!watched) {
-            watched = true;
-            Contents.watch(channel.pipeline());
+        if (!hasRead && message instanceof ByteBuf bytes) {
+            Contents.watchFrom(ctx, bytes);
         }
-        ctx.fireChannelRead(message);
+        hasRead = true;
+        if (message instanceof ByteBuf bytes && !bytes.isReadable()) {
+            bytes.release(); // all of it was needed to see what is spoken
+        } else {
+            ctx.fireChannelRead(message);
+        }
     }
 
     @Override

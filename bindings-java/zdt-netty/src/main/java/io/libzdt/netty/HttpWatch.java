@@ -1,5 +1,6 @@
 package io.libzdt.netty;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.libzdt.ZdtException;
@@ -19,6 +20,7 @@ import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.util.ReferenceCountUtil;
 import java.io.ByteArrayOutputStream;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -29,6 +31,12 @@ import java.util.Map;
 final class HttpWatch extends ChannelDuplexHandler {
     /** Beyond this nothing more is read while something waits. */
     private static final int MANY = 64 << 10;
+
+    /** No request is shorter: GET / HTTP/1.1, and the ends of two lines. */
+    private static final int SHORTEST = 18;
+
+    private static final List<String> METHODS =
+            List.of("GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "TRACE ", "CONNECT ");
 
     private final Behind behind = new Behind();
     private final Stretch stretch = new Stretch();
@@ -149,17 +157,56 @@ final class HttpWatch extends ChannelDuplexHandler {
     }
 
     /**
+     * The same, with the first bytes that are about to be read. Some pipelines get their codec only when these have shown what
+     * is spoken: until then they are given one by one, so that no request is over before it is looked at.
+     */
+    static HttpWatch from(ChannelHandlerContext front, ByteBuf first) throws ZdtException {
+        ChannelPipeline pipeline = front.pipeline();
+        HttpWatch watch = pipeline.get(HttpWatch.class);
+        if (watch == null) {
+            watch = over(pipeline);
+        }
+        int start = first.readerIndex();
+        int end = start + Math.min(first.readableBytes(), SHORTEST - 1);
+        if (watch == null && mayBeRequest(first)) {
+            for (int next = start + 1; watch == null && next <= end; next++) {
+                front.fireChannelRead(first.readRetainedSlice(1));
+                watch = over(pipeline);
+                if (watch != null) {
+                    watch.stretch.begin(first.slice(start, next - start));
+                    watch.stretch.end(true);
+                }
+            }
+        }
+        return watch;
+    }
+
+    private static boolean mayBeRequest(ByteBuf bytes) {
+        String begin = bytes.toString(bytes.readerIndex(), Math.min(bytes.readableBytes(), SHORTEST), US_ASCII);
+        return METHODS.stream().anyMatch(method -> begin.startsWith(method) || method.startsWith(begin));
+    }
+
+    /**
      * Has the handlers do again what made a WebSocket of the connection in the predecessor, so that they have what they need.
      * What they write meanwhile goes nowhere: the client has had it.
      */
-    void rehearse(ChannelHandlerContext front, WebSocketState state) throws Exception {
-        rehearsing = true;
+    static void rehearse(ChannelHandlerContext front, WebSocketState state) throws Exception {
+        ByteBuf request = Unpooled.wrappedBuffer(state.upgrade());
+        HttpWatch watch = from(front, request);
+        if (watch == null) {
+            throw new IllegalStateException("it speaks WebSocket, and no codec of HTTP is here");
+        }
+        watch.rehearsing = true;
         try {
-            front.fireChannelRead(Unpooled.wrappedBuffer(state.upgrade()));
+            front.fireChannelRead(request);
             front.fireChannelReadComplete();
         } finally {
-            rehearsing = false;
+            watch.rehearsing = false;
         }
+        watch.compareWith(state);
+    }
+
+    private void compareWith(WebSocketState state) throws Exception {
         if (talk instanceof Requests requests) {
             throw new IllegalStateException(
                     "the request for its WebSocket was answered here with " + requests.answer());

@@ -1,7 +1,9 @@
 package io.libzdt.netty;
 
+import io.libzdt.Event;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.codec.MessageToMessageDecoder;
@@ -62,6 +64,15 @@ final class Chats extends Site {
                     out.add(length < 100 ? frame.retain() : new TextWebSocketFrame("" + length));
                 }
             });
+
+    /** {@code codec}, and whoever stays is left alone until the drain deadline. */
+    static Consumer<ChannelPipeline> patient(Consumer<ChannelPipeline> codec) {
+        final class Patient extends ChannelInboundHandlerAdapter implements Farewell {
+            @Override
+            public void leave(ChannelHandlerContext ctx, Event.Drain drain) {}
+        }
+        return codec.andThen(pipeline -> pipeline.addLast(new Patient()));
+    }
 
     /** The same, by a handler that shakes hands itself. */
     static final Consumer<ChannelPipeline> BY_HAND = pipeline -> pipeline.addLast(

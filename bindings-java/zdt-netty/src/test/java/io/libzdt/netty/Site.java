@@ -35,27 +35,7 @@ class Site implements AutoCloseable {
             pipeline.remove(StringDecoder.class);
             pipeline.remove(StringEncoder.class);
             pipeline.remove(Lines.class);
-            pipeline.addLast(new ChannelInboundHandlerAdapter() {
-                @Override
-                public void channelRead(ChannelHandlerContext ctx, Object message) {
-                    read.addAndGet(((ByteBuf) message).readableBytes());
-                    ctx.fireChannelRead(message);
-                }
-
-                @Override
-                public void channelInactive(ChannelHandlerContext ctx) {
-                    ended.incrementAndGet();
-                    ctx.fireChannelInactive();
-                }
-
-                @Override
-                public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
-                    if (event instanceof Event.Returned) {
-                        returned.incrementAndGet();
-                    }
-                    ctx.fireUserEventTriggered(event);
-                }
-            });
+            pipeline.addLast(new Counter());
             build.accept(server.takeover.generation(), pipeline);
             pipelines.add(pipeline);
         });
@@ -78,5 +58,27 @@ class Site implements AutoCloseable {
     @Override
     public void close() throws Exception {
         server.close();
+    }
+
+    private final class Counter extends ChannelInboundHandlerAdapter {
+        @Override
+        public void channelRead(ChannelHandlerContext ctx, Object message) {
+            read.addAndGet(((ByteBuf) message).readableBytes());
+            ctx.fireChannelRead(message);
+        }
+
+        @Override
+        public void channelInactive(ChannelHandlerContext ctx) {
+            ended.incrementAndGet();
+            ctx.fireChannelInactive();
+        }
+
+        @Override
+        public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+            if (event instanceof Event.Returned) {
+                returned.incrementAndGet();
+            }
+            ctx.fireUserEventTriggered(event);
+        }
     }
 }

@@ -6,15 +6,23 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelPipeline;
+import io.netty.handler.codec.MessageToMessageDecoder;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.websocketx.CloseWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
 /** What becomes of a WebSocket, with Netty's handlers as they come and no help of the application. */
@@ -133,7 +141,7 @@ interface WebSocketBehaviours extends Stage {
     /** The successor's compressor knows the greeting, and the client does not. */
     @Test
     default void a_compressed_websocket_that_is_greeted_again_stays_where_it_is() throws Exception {
-        try (Chats first = new Chats(this, Chats.COMPRESSED);
+        try (Chats first = new Chats(this, Chats.patient(Chats.COMPRESSED));
                 Chatter chatter =
                         new Chatter(first.port(), "/chat", "Sec-WebSocket-Extensions: permessage-deflate\r\n")) {
             chatter.hears("welcome 1");
@@ -240,7 +248,7 @@ interface WebSocketBehaviours extends Stage {
 
     @Test
     default void a_websocket_whose_path_the_successor_does_not_have_is_served_on() throws Exception {
-        try (Chats first = chats();
+        try (Chats first = new Chats(this, Chats.patient(Chats.STOCK));
                 Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
                 Pages second = new Pages(this, HttpBehaviours.STOCK)) {
             returnsTo(first);
@@ -250,11 +258,82 @@ interface WebSocketBehaviours extends Stage {
 
     @Test
     default void a_websocket_is_served_on_where_the_successor_does_not_speak_http() throws Exception {
-        try (Chats first = chats();
+        try (Chats first = new Chats(this, Chats.patient(Chats.STOCK));
                 Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
                 Server second = start()) {
             returnsTo(first);
             chatter.say("a").hears("1 a");
+        }
+    }
+
+    /** Which number the last message had is its state. */
+    final class Numbers extends MessageToMessageDecoder<TextWebSocketFrame> implements Migratable {
+        private int count;
+
+        @Override
+        protected void decode(ChannelHandlerContext ctx, TextWebSocketFrame frame, List<Object> out) {
+            out.add(new TextWebSocketFrame(++count + frame.text()));
+        }
+
+        @Override
+        public byte[] exportState() {
+            return new byte[] {(byte) count};
+        }
+
+        @Override
+        public void importState(int version, byte[] state) {
+            count = state[0];
+        }
+    }
+
+    private void moveWithState(Consumer<ChannelPipeline> codec) throws Exception {
+        try (Chats first = new Chats(this, codec);
+                Chatter chatter = new Chatter(first.port(), "/chat")) {
+            chatter.hears("welcome 1").say("a").hears("1 1a");
+            try (Chats second = new Chats(this, codec)) {
+                first.awaitDone();
+                chatter.say("b").hears("2 2b");
+            }
+        }
+    }
+
+    @Test
+    default void a_websocket_moves_with_the_state_of_its_application() throws Exception {
+        moveWithState(pipeline -> {
+            Chats.STOCK.accept(pipeline);
+            pipeline.addLast(new Numbers());
+        });
+    }
+
+    @Test
+    default void a_websocket_moves_with_the_state_of_a_handler_that_came_with_the_handshake() throws Exception {
+        moveWithState(pipeline -> {
+            Chats.STOCK.accept(pipeline);
+            pipeline.addLast(new ChannelInboundHandlerAdapter() {
+                @Override
+                public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+                    if (event instanceof WebSocketServerProtocolHandler.HandshakeComplete) {
+                        ctx.pipeline().addAfter(ctx.name(), null, new Numbers());
+                    }
+                    ctx.fireUserEventTriggered(event);
+                }
+            });
+        });
+    }
+
+    @Test
+    default void a_websocket_whose_codec_came_with_the_first_bytes_moves() throws Exception {
+        Consumer<ChannelPipeline> sniffing = HttpBehaviours.sniffing(
+                0,
+                () -> List.of(
+                        new HttpServerCodec(),
+                        new HttpObjectAggregator(1 << 16),
+                        new WebSocketServerProtocolHandler("/chat")));
+        try (Chats first = new Chats(this, sniffing);
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1");
+                Chats second = new Chats(this, sniffing)) {
+            first.awaitDone();
+            chatter.say("b").hears("2 b");
         }
     }
 
