@@ -43,8 +43,8 @@ final class Adoption {
             refuse(e);
             return;
         }
-        if (!child.channel.isOpen()) { // its event loop has ended, say: nobody else would answer
-            refuse(new IllegalStateException("it found no event loop here"));
+        if (!child.channel.isOpen() || !child.hasEventLoop()) { // nobody else would answer
+            refuse(new IllegalStateException("nothing here registers it with an event loop"));
         }
     }
 
@@ -87,6 +87,9 @@ final class Adoption {
     }
 
     private void importState() throws Exception {
+        if (child.channel.eventLoop().isShuttingDown()) {
+            throw new IllegalStateException("its event loop is shutting down");
+        }
         if (child.wantsToClose() || !child.channel.isActive()) {
             throw new IllegalStateException("its pipeline does not want it");
         }

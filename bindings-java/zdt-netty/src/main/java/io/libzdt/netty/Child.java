@@ -36,26 +36,29 @@ final class Child extends Leaving {
     /** Null once it is decided whether it is ours. */
     private volatile Adoption adoption;
 
+    private final boolean adopted;
+
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
 
     /** What the handlers are told once it is thawed. */
     private Event.Returned returned;
 
-    private Child(NettyTakeover netty, Listening listening, Channel channel, State state) {
-        super(channel, listening.transport, state, netty.farewells);
+    private Child(NettyTakeover netty, Listening listening, Channel channel, Adoption adoption) {
+        super(channel, listening.transport, adoption == null ? State.LIVE : State.OFFERED, netty.farewells);
+        this.adoption = adoption;
+        this.adopted = adoption != null;
         this.netty = netty;
         this.protocol = listening.protocol;
         this.id = netty.newId();
     }
 
     static Child accepted(NettyTakeover netty, Listening listening, Channel channel) {
-        return new Child(netty, listening, channel, State.LIVE);
+        return new Child(netty, listening, channel, null);
     }
 
     static Child offered(NettyTakeover netty, Listening listening, Channel channel, Adoption adoption) {
-        Child child = new Child(netty, listening, channel, State.OFFERED);
-        child.adoption = adoption;
+        Child child = new Child(netty, listening, channel, adoption);
         channel.closeFuture().addListener(closed -> child.notDecided());
         return child;
     }
@@ -371,6 +374,19 @@ final class Child extends Leaving {
     }
 
     // ---- Both sides.
+
+    @Override
+    public boolean isAdopted() {
+        return adopted;
+    }
+
+    boolean hasEventLoop() {
+        try {
+            return channel.eventLoop() != null;
+        } catch (IllegalStateException notYet) {
+            return false;
+        }
+    }
 
     @Override
     public void channelActive(ChannelHandlerContext ctx) {

@@ -2,7 +2,6 @@ package io.libzdt.netty;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.ChannelPromise;
@@ -11,7 +10,7 @@ import io.netty.channel.ChannelPromise;
  * The first handler in the pipeline of every connection: what passes, and what waits, in each state. So the handlers behind
  * it notice nothing of a freeze and a thaw.
  */
-abstract class Front extends ChannelDuplexHandler {
+abstract sealed class Front extends TakeoverHandler permits Leaving {
     enum State {
         /** Offered to us: its handlers are being made, and nothing may reach the client. */
         OFFERED,

@@ -218,7 +218,7 @@ final class HttpWatch extends ChannelDuplexHandler {
         }
         if (frames.hasCompressed()) {
             throw new IllegalStateException(
-                    "it was greeted again, in what the next messages refer to; ask isAdopted()");
+                    "it was greeted again, in what the next messages refer to; ask TakeoverHandler.of(channel).isAdopted()");
         }
         frames.prime(state.window());
     }

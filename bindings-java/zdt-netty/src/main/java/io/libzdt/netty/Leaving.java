@@ -7,7 +7,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 
 /** A connection that may have to take leave of its client, since it stays where nobody will be. */
-abstract class Leaving extends Front {
+abstract sealed class Leaving extends Front permits Child {
     private static final long A_SECOND_MS = 1000;
 
     private final Farewells farewells;

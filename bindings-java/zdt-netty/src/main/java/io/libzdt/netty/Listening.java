@@ -14,7 +14,6 @@ import io.netty.channel.ServerChannel;
 import io.netty.util.concurrent.Future;
 import java.net.SocketAddress;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.TimeUnit;
 
 /** A listener, and the first handler in the pipeline of its channel: it accepts only while it may. */
 final class Listening extends ChannelDuplexHandler {
@@ -23,7 +22,8 @@ final class Listening extends ChannelDuplexHandler {
         throw new IllegalStateException("no listener was taken yet");
     };
 
-    private static final long A_SECOND = TimeUnit.SECONDS.toNanos(1);
+    private static final int MANY_TURNS = 200;
+    private static final int A_WHILE_MS = 5;
 
     final String name;
     final String protocol;
@@ -110,9 +110,12 @@ final class Listening extends ChannelDuplexHandler {
         channel.eventLoop().execute(this::start);
     }
 
-    /** Is back when nobody waits to be accepted, or after a second in which it could not accept. Not from the event loop. */
+    /**
+     * Is back when nobody waits to be accepted, or if many turns of the event loop, a second's at least, did not accept them
+     * all: how long a turn takes is not held against those who wait. Not from the event loop.
+     */
     void empty() throws InterruptedException {
-        for (long until = System.nanoTime() + A_SECOND; System.nanoTime() < until; Thread.sleep(5)) {
+        for (int turn = 0; turn < MANY_TURNS; turn++) {
             try {
                 if (!channel.isRegistered()) {
                     return; // nobody has ever accepted here
@@ -122,6 +125,7 @@ final class Listening extends ChannelDuplexHandler {
                 if (!waits.sync().getNow()) {
                     return;
                 }
+                Thread.sleep(A_WHILE_MS);
             } catch (RejectedExecutionException ended) {
                 return; // It has closed the channel.
             }
@@ -138,7 +142,7 @@ final class Listening extends ChannelDuplexHandler {
         try {
             channel.eventLoop().execute(() -> {
                 channel.close();
-                closed.run();
+                transport.onceOutOfItsPoller(channel, closed); // java.nio closes the descriptor only then
             });
         } catch (RejectedExecutionException ended) {
             closed.run(); // its event loop has closed it
