@@ -36,7 +36,9 @@ final class HttpGoodbye extends ChannelDuplexHandler implements Goodbye {
     }
 
     static Goodbye of(Leave leave) {
-        Contents.watchAnyway(leave.pipeline()); // where nothing was read yet
+        if (!leave.pipeline().get(Child.class).hasRead) { // else it would not be known where a request begins
+            Contents.watchAnyway(leave.pipeline());
+        }
         HttpWatch watch = leave.pipeline().get(HttpWatch.class);
         return watch != null && watch.talk() instanceof Requests requests && requests.whyNotMovable() == null
                 ? new HttpGoodbye(leave, watch, requests)
