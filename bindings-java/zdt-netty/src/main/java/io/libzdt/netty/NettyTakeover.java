@@ -59,6 +59,9 @@ import java.util.function.Consumer;
  * successor died: what was to leave may stay). While it is frozen, what is
  * written waits, and fails with {@link MigratedException} if it moves; only {@code shutdownOutput} cannot be held back.
  *
+ * <p>If the attempt is off before {@link Takeover#ready} is called, that says why, and the handle is the application's to
+ * close.
+ *
  * <p>Any thread may call anything. End the event loops only after {@code awaitDone}. If those of a listener end before, its
  * connections end with them, as ever in Netty; what is on offer is settled all the same, and a successor without event
  * loops leaves the takeover, so that its predecessor resumes.
@@ -81,6 +84,10 @@ public final class NettyTakeover {
     private Migration migration;
     /** Draining, and nobody to take the connections. */
     private boolean alone;
+    /** The application was told that it may serve. */
+    private boolean ready;
+    /** The attempt was off before that: {@code ready} is to say why, so the handle stays open for it. */
+    private boolean lost;
     /** The service is over here with its last connection. */
     private boolean leaving;
     /** Listeners that are about to close: until then they may accept, and whoever they accept is served. */
@@ -122,7 +129,7 @@ public final class NettyTakeover {
 
             @Override
             public void onReady() throws Exception {
-                netty.listenings.forEach(Listening::accept);
+                netty.ready();
                 onlooker.onReady();
             }
         });
@@ -302,15 +309,29 @@ public final class NettyTakeover {
         } else if (event instanceof Event.Resume resume) {
             resume(resume);
         } else if (event instanceof Event.Accept) {
+            // To offer anything says that we do not accept; the next Drain, which ends this, begins from the beginning.
+            turnTo(null, false);
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
             closeListeners(listenings, () -> {});
         } else if (event instanceof Event.Aborted) {
+            synchronized (this) {
+                lost = !ready;
+            }
             leave();
         } else if (event instanceof Event.Done) {
             endAtTheDeadline();
             leave();
         }
+    }
+
+    private void ready() {
+        synchronized (this) {
+            ready = true;
+            lost = false;
+        }
+        listenings.forEach(Listening::accept);
+        finish(); // it may have been over in between
     }
 
     private void tell(long id, Consumer<Child> what) {
@@ -421,7 +442,7 @@ public final class NettyTakeover {
             boolean empty = children.isEmpty();
             drained = alone && empty;
             alone &= !empty;
-            left = leaving && empty && closing == 0;
+            left = leaving && !lost && empty && closing == 0;
             if (left && ending != null) {
                 ending.cancel(false);
             }

@@ -4,9 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.libzdt.Config;
+import io.libzdt.ErrorKind;
 import io.libzdt.Event;
 import io.libzdt.Offer;
 import io.libzdt.Takeover;
+import io.libzdt.ZdtException;
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
@@ -128,6 +131,43 @@ interface LeavingBehaviours extends Stage {
                     adopted.write(ByteBuffer.wrap(new byte[] {'c', '\n'}));
                     client.hears("c");
                 }
+            }
+        }
+    }
+
+    @Test
+    default void whoever_was_too_late_to_be_ready_is_told_why() throws Exception {
+        Config.Builder impatient = Server.config().ready(Duration.ofMillis(100));
+        try (Server first = new Server(path(), transport(), impatient)
+                        .listen(Server.ANY_PORT)
+                        .ready();
+                Client client = new Client(first.port()).say("a\n").hears("1 1 a");
+                Server late = server().listen(Server.ANY_PORT)) {
+            Stage.until("the attempt to be off", () -> !late.listener().isOpen());
+            ZdtException why = assertThrows(ZdtException.class, late::ready);
+            assertEquals(ErrorKind.ATTEMPT_LOST, why.kind());
+            client.say("b\n").hears("1 2 b");
+        }
+    }
+
+    /** The first drain is not over, and must not come to its end as long as its predecessor accepts. */
+    @Test
+    default void who_accepts_for_a_successor_that_hangs_offers_nothing_until_it_stops_again() throws Exception {
+        Config.Builder watchful = Server.config().hang(Duration.ofMillis(200));
+        try (Server first = new Server(path(), transport(), watchful)
+                        .listen(Server.ANY_PORT)
+                        .ready();
+                Client client = new Client(first.port()).say("busy\n").hears("1 1 busy");
+                Takeover second = bareSuccessor()) {
+            Stage.until("the drain to begin", () -> first.netty.toMove() == 1);
+            try (Client newcomer = new Client(first.port()).say("a\n").hears("1 1 a")) {
+                assertEquals(0, first.netty.toMove());
+                client.say("idle\n").hears("1 2 idle");
+                List<Offer> offers = List.of(Stage.offer(second), Stage.offer(second));
+                offers.forEach(offer -> offer.refuse("the test is over"));
+                Stage.goesOn(second);
+                newcomer.say("b\n").hears("1 2 b");
+                client.say("c\n").hears("1 3 c");
             }
         }
     }

@@ -1,6 +1,7 @@
 package io.libzdt.netty;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,11 +10,22 @@ import io.libzdt.Descriptors;
 import io.libzdt.Event;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
+import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.epoll.EpollTcpInfo;
+import io.netty.handler.codec.LineBasedFrameDecoder;
+import io.netty.handler.codec.string.StringDecoder;
+import io.netty.handler.codec.string.StringEncoder;
+import io.netty.util.AttributeKey;
 import java.net.ConnectException;
+import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -22,10 +34,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
 /** What becomes of listeners, and of those who wait in their queues. */
@@ -133,6 +149,103 @@ interface ListeningBehaviours extends Stage {
                 first.awaitDone();
                 talk(client, "c\n", "resumed\n2 2 bc\n");
             }
+        }
+    }
+
+    /** As a framework does that is given a factory: it binds, wherever, and has an acceptor of its own. */
+    @Test
+    default void a_framework_that_binds_and_accepts_itself_serves_what_it_adopts() throws Exception {
+        AttributeKey<String> attribute = AttributeKey.valueOf("of the bootstrap");
+        BlockingQueue<Channel> served = new LinkedBlockingQueue<>();
+        try (Server first = start();
+                Client client = new Client(first.port()).say("a\n").hears("1 1 a");
+                Server second = server()) {
+            ServerBootstrap bootstrap = new ServerBootstrap()
+                    .group(second.group)
+                    .channelFactory(
+                            second.netty.channelFactory(second.group, "lines", Server.ANY_PORT, Server.PROTOCOL))
+                    .childOption(ChannelOption.SO_KEEPALIVE, true)
+                    .childAttr(attribute, "here")
+                    .childHandler(new ChannelInitializer<Channel>() {
+                        @Override
+                        protected void initChannel(Channel channel) {
+                            served.add(channel);
+                            channel.pipeline()
+                                    .addLast(new LineBasedFrameDecoder(1024), new StringDecoder(), new StringEncoder())
+                                    .addLast(new Lines(2));
+                        }
+                    });
+            Channel listener = bootstrap.bind("0.0.0.0", 1).sync().channel();
+            assertEquals(first.listener().localAddress(), listener.localAddress());
+            second.ready();
+            client.hears("resumed").say("b\n").hears("2 2 b");
+            Channel adopted = served.take();
+            assertTrue(TakeoverHandler.of(adopted).isAdopted());
+            assertEquals(true, adopted.config().getOption(ChannelOption.SO_KEEPALIVE));
+            assertEquals("here", adopted.attr(attribute).get());
+            try (Client newcomer = new Client(first.port()).say("c\n").hears("2 1 c")) {
+                assertFalse(TakeoverHandler.of(served.take()).isAdopted());
+            }
+            first.awaitDone();
+        }
+    }
+
+    @Test
+    default void a_channel_that_is_registered_after_ready_accepts() throws Exception {
+        try (Server server = server()) {
+            ServerChannel channel = server.netty.serverChannel(server.group, "lines", Server.ANY_PORT, Server.PROTOCOL);
+            server.ready();
+            int port = ((InetSocketAddress) channel.localAddress()).getPort();
+            try (Client client = new Client(port).say("a\n")) {
+                ServerBootstrap bootstrap = new ServerBootstrap()
+                        .group(server.group)
+                        .channelFactory(() -> channel)
+                        .childHandler(new ChannelInitializer<Channel>() {
+                            @Override
+                            protected void initChannel(Channel accepted) {
+                                accepted.pipeline()
+                                        .addLast(new LineBasedFrameDecoder(1024), new StringDecoder())
+                                        .addLast(new StringEncoder(), new Lines(1));
+                            }
+                        });
+                bootstrap.register().sync();
+                client.hears("1 1 a");
+            }
+        }
+    }
+
+    /** One that throws, one that closes it, and one that forgets it. */
+    @Test
+    default void what_an_acceptor_does_not_want_goes_on_where_it_was() throws Exception {
+        List<Consumer<Channel>> acceptors = List.of(
+                accepted -> {
+                    throw new IllegalStateException("an acceptor's");
+                },
+                accepted -> accepted.unsafe().closeForcibly(),
+                accepted -> {});
+        Iterator<Consumer<Channel>> next = acceptors.iterator();
+        List<Client> clients = new ArrayList<>();
+        try (Server first = start();
+                Server second = server()) {
+            for (int number = 0; number < acceptors.size(); number++) {
+                clients.add(new Client(first.port()).say("a\n").hears("1 1 a"));
+            }
+            ServerChannel channel = second.netty.serverChannel(second.group, "lines", Server.ANY_PORT, Server.PROTOCOL);
+            channel.pipeline().addLast(new ChannelInboundHandlerAdapter() {
+                @Override
+                public void channelRead(ChannelHandlerContext ctx, Object accepted) {
+                    next.next().accept((Channel) accepted);
+                }
+            });
+            second.group.register(channel).sync();
+            second.ready();
+            Stage.until(
+                    "all of them to return",
+                    () -> first.handlers.stream().allMatch(lines -> lines.told.contains("Returned")));
+            for (Client client : clients) {
+                client.say("b\n").hears("1 2 b").close();
+            }
+            first.awaitDone();
         }
     }
 
