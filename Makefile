@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults classic smoke papers bench-core resume reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults frameworks chain-java classic smoke papers bench-core bench-java resume reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -16,7 +16,7 @@ demo:
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh rust c python java behaviours matrix lanes generations faults classic smoke papers
+	@tools/test.sh rust c python java behaviours matrix lanes generations faults frameworks classic smoke papers
 
 # Parts of the tests alone.
 test-rust:
@@ -64,6 +64,16 @@ faults:
 	@tools/setup.sh demo
 	@tools/faults.sh $(ARGS)
 
+# Each server in examples/java is taken over from under load, over loopback and through 10 ms each way.
+frameworks:
+	@tools/setup.sh demo
+	@tools/test.sh frameworks
+
+# Twenty takeovers of HTTP and WebSocket on Netty, JDKs, versions of Netty and transports mixed: no client reconnects.
+chain-java:
+	@tools/setup.sh demo
+	@tools/chain-java.sh 20
+
 # The examples of the classic flow follow each other, each language each other one.
 classic:
 	@tools/setup.sh demo
@@ -80,6 +90,11 @@ papers:
 bench-core:
 	@tools/setup.sh demo
 	@tools/bench-core.sh $(ARGS)
+
+# What it costs to move a connection of Netty, and to accept one: ARGS="--connections 10000 --rounds 5".
+bench-java:
+	@tools/setup.sh demo
+	@tools/bench-java.sh $(ARGS)
 
 # How long it takes until a predecessor in each language serves again when its successor is killed. KILLS=50 for each.
 resume:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/test.sh PART...: runs these parts of the tests one after the other (rust, c, python, java,
-# behaviours, matrix, lanes, generations, faults, classic, smoke, papers).
+# behaviours, matrix, lanes, generations, faults, frameworks, classic, smoke, papers).
 #
 # The output of a part goes to build/test/PART.log; its last line of the form "N passed, N failed" is what it reports, and
 # a part that reports nothing, or ends badly without a failure to show, is one failure. The sum of all parts is the last line.
@@ -27,6 +27,7 @@ part() {
     lanes) limit=900 command=(tools/lanes.sh) ;;
     generations) limit=1200 command=(tools/generations.sh java python) ;;
     faults) limit=1200 command=(tools/faults.sh --sample) ;;
+    frameworks) limit=900 command=(tools/frameworks.sh) ;;
     classic) limit=900 command=(tools/classic.sh) ;;
     smoke) limit=600 command=(tools/smoke.sh) ;;
     papers) limit=600 command=(tools/check-papers.sh) ;;
@@ -78,7 +79,7 @@ run() {
     failed=$((failed + bad))
 }
 
-(($#)) || set -- rust c python java behaviours matrix lanes generations faults classic smoke papers
+(($#)) || set -- rust c python java behaviours matrix lanes generations faults frameworks classic smoke papers
 for name in "$@"; do
     run "$name"
 done

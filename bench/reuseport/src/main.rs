@@ -2,7 +2,6 @@
 //! on. Over loopback, and, as root, with a round trip of 10 ms. Prints a table and writes a report.
 
 mod load;
-mod relay;
 mod server;
 mod variant;
 
@@ -94,15 +93,16 @@ impl Options {
 
     fn run(&self, inside: bool, mut say: impl FnMut(Row) -> Result<()>) -> Result<()> {
         let (here, there, network) = match inside {
-            true => (relay::HERE, Some(relay::THERE), "round trip 10 ms"),
-            false => ("127.0.0.1:0", None, "loopback"),
+            true => (zdt_delay::HERE, Some(zdt_delay::THERE), "round trip 10 ms"),
+            false => ("127.0.0.1", None, "loopback"),
         };
         for variant in variants() {
             let name = variant.name();
             if self.only.as_ref().is_some_and(|only| !name.contains(only)) {
                 continue;
             }
-            let (count, takeovers, seconds) = variant.run(here, there, &self.settings(inside))?;
+            let (count, takeovers, seconds) =
+                variant.run(&format!("{here}:0"), there, &self.settings(inside))?;
             say(Row {
                 variant: name,
                 network: network.into(),
@@ -117,7 +117,7 @@ impl Options {
 
     /// This program again in a network namespace; its rows.
     fn run_inside(&self, mut say: impl FnMut(Row) -> Result<()>) -> Result<()> {
-        let mut command = relay::in_namespace()?;
+        let mut command = zdt_delay::in_namespace(&std::env::current_exe()?);
         command.args(std::env::args_os().skip(1)).arg("--inside").stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let rows = child.stdout.take().ok_or("no output")?;
@@ -133,7 +133,7 @@ fn run() -> Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     if options.inside {
-        relay::start(ROUND_TRIP)?;
+        zdt_delay::start(ROUND_TRIP)?;
         options.run(true, |row| {
             println!("{}", serde_json::to_string(&row)?);
             Ok(())

@@ -16,7 +16,10 @@ bind_java_type! {
 
 bind_java_type! {
     IoUtil => sun.nio.ch.IOUtil,
-    methods { static fn new_fd { sig = (number: jint) -> java.io.FileDescriptor, name = "newFD" } },
+    methods {
+        static fn new_fd { sig = (number: jint) -> java.io.FileDescriptor, name = "newFD" },
+        static fn fd_val { sig = (descriptor: java.io.FileDescriptor) -> jint, name = "fdVal" },
+    },
 }
 
 bind_java_type! {
@@ -37,6 +40,25 @@ bind_java_type! {
             descriptor: java.io.FileDescriptor, bound: jboolean
         ),
     },
+}
+
+bind_java_type! {
+    DatagramChannelImpl => sun.nio.ch.DatagramChannelImpl,
+    constructors {
+        fn new(provider: java.nio.channels.spi.SelectorProvider, descriptor: java.io.FileDescriptor),
+    },
+    fields {
+        family: java.net.ProtocolFamily,
+        initial_local_address { sig = java.net.InetSocketAddress, name = "initialLocalAddress" },
+        local_address { sig = java.net.InetSocketAddress, name = "localAddress" },
+        remote_address { sig = java.net.InetSocketAddress, name = "remoteAddress" },
+        state: jint,
+    },
+}
+
+bind_java_type! {
+    SocketImpl => java.net.SocketImpl,
+    methods { fn get_file_descriptor() -> java.io.FileDescriptor },
 }
 
 bind_java_type! {
@@ -77,6 +99,52 @@ pub fn server_socket_channel<'local>(
         env.exception_clear();
     }
     Ok(channel)
+}
+
+/// `remote` is null where the socket is not connected. The descriptor is one of UDP: the constructor must not fail on it,
+/// since the JDK closes one that it could not use, and perhaps much later.
+pub fn datagram_channel<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    number: jint,
+    family: JObject<'local>,
+    remote: JObject<'local>,
+) -> Result<JObject<'local>> {
+    /// `ST_CONNECTED`
+    const CONNECTED: jint = 1;
+
+    let channel = known(env, |env| {
+        let (provider, descriptor) = (SelectorProvider::provider(env)?, IoUtil::new_fd(env, number)?);
+        let channel = DatagramChannelImpl::new(env, provider, descriptor)?;
+        // It takes every socket for an unconnected one of IPv6 (where there is IPv6): then nothing could be sent.
+        channel.set_family(env, family)?;
+        if !remote.is_null() {
+            // What `disconnect` is to bind it to.
+            let local = channel.local_address(env)?;
+            channel.set_initial_local_address(env, local)?;
+            channel.set_remote_address(env, remote)?;
+            channel.set_state(env, CONNECTED)?;
+        }
+        Ok(channel)
+    })?;
+    Ok(channel.into())
+}
+
+/// Of a `java.net.Socket` or `ServerSocket`; -1: it has none, or none any more.
+pub fn descriptor_of_socket<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    socket: JObject<'local>,
+) -> Result<jint> {
+    known(env, |env| {
+        let sig = jni_sig!(java.net.SocketImpl);
+        let implementation = env.get_field(&socket, jni_str!("impl"), sig)?.l()?;
+        if implementation.is_null() {
+            return Ok(-1);
+        }
+        let descriptor = env.cast_local::<SocketImpl>(implementation)?.get_file_descriptor(env)?;
+        if descriptor.is_null() { Ok(-1) } else { IoUtil::fd_val(env, descriptor) }
+    })
 }
 
 pub fn descriptor_of<'local>(
@@ -135,6 +203,7 @@ fn known<'local, T>(
         | JniError::ClassNotFound { .. }
         | JniError::MethodNotFound { .. }
         | JniError::NoSuchMethod(_)
+        | JniError::FieldNotFound { .. }
         | JniError::WrongObjectType => {
             env.exception_clear();
             Error::new(ErrorKind::Unsupported, error.to_string(), "").into()

@@ -96,14 +96,22 @@ pub fn family<'local>(_: &mut Env<'local>, _: JClass<'local>, number: jint) -> R
     } as jchar)
 }
 
+pub fn is_datagram<'local>(_: &mut Env<'local>, _: JClass<'local>, number: jint) -> Result<jboolean> {
+    Ok(option(borrowed(number)?, libc::SO_TYPE)? == libc::SOCK_DGRAM)
+}
+
 fn domain(socket: BorrowedFd<'_>) -> Result<jint> {
-    let mut domain: jint = 0;
+    option(socket, libc::SO_DOMAIN)
+}
+
+/// SO_DOMAIN or SO_TYPE, which are ints.
+fn option(socket: BorrowedFd<'_>, name: jint) -> Result<jint> {
+    let mut value: jint = 0;
     let mut length = size_of::<jint>() as libc::socklen_t;
-    let at = (&raw mut domain).cast();
-    // SAFETY: there is room for what SO_DOMAIN gives, an int.
-    let result =
-        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_DOMAIN, at, &mut length) };
-    done("getsockopt SO_DOMAIN", result).map(|_| domain)
+    let at = (&raw mut value).cast();
+    // SAFETY: there is room for what the option gives, an int.
+    let result = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, at, &mut length) };
+    done("getsockopt SO_DOMAIN or SO_TYPE", result).map(|_| value)
 }
 
 /// Null where there is none: a socket of another family, or one without a peer.

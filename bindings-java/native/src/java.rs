@@ -74,6 +74,7 @@ bind_java_type! {
         static fn non_blocking { sig = (descriptor: jint) -> jboolean, fn = descriptors::non_blocking },
         static fn pair { sig = () -> jint[], fn = descriptors::pair },
         static fn family { sig = (descriptor: jint) -> jchar, fn = descriptors::family },
+        static fn is_datagram { sig = (descriptor: jint) -> jboolean, fn = descriptors::is_datagram },
         static fn address { sig = (descriptor: jint, peer: jboolean) -> jbyte[], fn = descriptors::address },
         static fn send { sig = (socket: jint, data: jbyte[], descriptors: jint[]), fn = descriptors::send },
         static fn receive { sig = (socket: jint, room: jint) -> JReceived, fn = descriptors::receive },
@@ -87,6 +88,12 @@ bind_java_type! {
             sig = (descriptor: jint, family: java.net.ProtocolFamily) -> java.nio.channels.ServerSocketChannel,
             fn = channels::server_socket_channel,
         },
+        static fn datagram_channel {
+            sig = (descriptor: jint, family: java.net.ProtocolFamily, remote: java.net.InetSocketAddress)
+                -> java.nio.channels.DatagramChannel,
+            fn = channels::datagram_channel,
+        },
+        static fn descriptor_of_socket { sig = (socket: java.lang.Object) -> jint, fn = channels::descriptor_of_socket },
         static fn descriptor_of {
             sig = (channel: java.nio.channels.SelectableChannel) -> jint,
             fn = channels::descriptor_of,

@@ -5,10 +5,10 @@ module io.libzdt.netty {
     requires io.netty.buffer;
     requires io.netty.common;
     requires io.netty.codec;
+    requires static io.netty.codec.http;
+    requires static io.netty.handler;
     requires static io.netty.transport.classes.epoll;
     requires static io.netty.transport.unix.common;
-    requires static io.netty.handler;
-    requires static io.netty.codec.http;
     requires static io.netty.codec.http2;
 
     exports io.libzdt.netty;

@@ -2,10 +2,14 @@ package io.libzdt;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.SocketAddress;
+import java.nio.channels.DatagramChannel;
 import java.nio.channels.SelectableChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import javax.net.ssl.SSLSocket;
 
 /**
  * Plain descriptors, and the way from them to java.nio's channels and back. None of this knows of a takeover.
@@ -27,6 +31,46 @@ public final class Descriptors {
     public static int of(SelectableChannel channel) throws ZdtException {
         NioChannels.check();
         return Native.descriptorOf(channel);
+    }
+
+    /**
+     * The descriptor of a socket of java.net, which stays the socket's.
+     *
+     * @param socket connected, and not of TLS: what {@code SSLSocket} knows of its connection cannot move
+     * @return its descriptor
+     * @throws ZdtException {@link ErrorKind#UNSUPPORTED}: in this JVM it cannot be found out
+     * @throws ZdtArgumentException it is of TLS, not connected or closed
+     */
+    public static int of(Socket socket) throws ZdtException {
+        if (socket instanceof SSLSocket) {
+            throw invalid(socket + " is of TLS, which cannot move", "nothing was done; serve it here to its end");
+        }
+        return socket.getChannel() != null ? of(socket.getChannel()) : ofSocket(socket, socket.isClosed());
+    }
+
+    /**
+     * The descriptor of a listener of java.net, which stays the listener's.
+     *
+     * @param listener bound
+     * @return its descriptor
+     * @throws ZdtException {@link ErrorKind#UNSUPPORTED}: in this JVM it cannot be found out
+     * @throws ZdtArgumentException it is not bound, or closed
+     */
+    public static int of(ServerSocket listener) throws ZdtException {
+        return listener.getChannel() != null ? of(listener.getChannel()) : ofSocket(listener, listener.isClosed());
+    }
+
+    private static int ofSocket(Object socket, boolean closed) throws ZdtException {
+        // One that is closed may still know the number, which is somebody else's by now.
+        int descriptor = closed ? -1 : Native.descriptorOfSocket(socket);
+        if (descriptor < 0) {
+            throw invalid(socket + " has no descriptor", "nothing was done; it is not open yet, or closed");
+        }
+        return descriptor;
+    }
+
+    private static ZdtArgumentException invalid(String what, String state) {
+        return new ZdtArgumentException(Fault.of(ErrorKind.INVALID_ARGUMENT, what, state));
     }
 
     /**
@@ -54,6 +98,20 @@ public final class Descriptors {
     public static ServerSocketChannel serverSocketChannel(int descriptor) throws ZdtException {
         NioChannels.check();
         return Native.serverSocketChannel(descriptor, NioChannels.family(descriptor));
+    }
+
+    /**
+     * A channel over a socket of UDP, connected (connect(2)) or not; it is that in the channel, too. Its {@code socket()}
+     * works as ever.
+     *
+     * @param descriptor the socket; the channel's from here on, and still the caller's if this throws
+     * @return the channel, in what java.nio calls blocking mode
+     * @throws ZdtException as {@link #socketChannel}
+     * @throws ZdtArgumentException it is not of UDP: datagrams over Unix sockets are none of java.nio's
+     */
+    public static DatagramChannel datagramChannel(int descriptor) throws ZdtException {
+        NioDatagrams.check();
+        return NioDatagrams.made(descriptor);
     }
 
     /**
@@ -118,6 +176,24 @@ public final class Descriptors {
         neuter(of(channel));
         try {
             channel.close();
+        } catch (IOException e) {
+            throw Fault.of(ErrorKind.SYSTEM, "close: " + e.getMessage(), "the peer was told nothing")
+                    .told();
+        }
+    }
+
+    /**
+     * Closes a socket of java.net without a word to the peer, after {@link Event.Settled}. Its own {@code close()} would
+     * shut the connection down, for the successor too.
+     *
+     * @param socket which no thread reads from or writes to
+     * @throws ZdtException {@link ErrorKind#SYSTEM}
+     * @throws ZdtArgumentException as {@link #of(Socket)}
+     */
+    public static void letGo(Socket socket) throws ZdtException {
+        neuter(of(socket));
+        try {
+            socket.close();
         } catch (IOException e) {
             throw Fault.of(ErrorKind.SYSTEM, "close: " + e.getMessage(), "the peer was told nothing")
                     .told();

@@ -1,6 +1,7 @@
 package io.libzdt;
 
 import java.net.InetSocketAddress;
+import java.nio.channels.DatagramChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Path;
 
@@ -54,7 +55,7 @@ public final class ListenerSpec {
 
     /**
      * UDP at an IP address and port, a datagram socket: read from it instead of accepting
-     * ({@link Takeover#listenerDescriptor}). What waits in it when a successor takes over is the successor's to read.
+     * ({@link Takeover#datagramListener}). What waits in it when a successor takes over is the successor's to read.
      *
      * @param address as for {@link #tcp(String)}
      * @return what to listen at
@@ -162,11 +163,32 @@ public final class ListenerSpec {
         return NioChannels.own(Native.bind(text), Descriptors::serverSocketChannel);
     }
 
+    /**
+     * Binds a socket of UDP, outside of any takeover.
+     *
+     * @return the socket, which is the caller's
+     * @throws ZdtException as {@link #bind}; {@link ErrorKind#UNSUPPORTED}: this is not of UDP
+     */
+    public DatagramChannel bindDatagram() throws ZdtException {
+        checkForDatagrams();
+        return NioChannels.own(Native.bind(text), Descriptors::datagramChannel);
+    }
+
     /** Whether java.nio has a channel for it, before anything is taken or bound. */
     void checkForChannel() throws ZdtException {
         if (text.startsWith("udp://")) {
             String what = "a ServerSocketChannel is for what accepts connections, not for " + text;
-            throw Fault.of(ErrorKind.UNSUPPORTED, what, "nothing was opened; use listenerDescriptor")
+            throw Fault.of(ErrorKind.UNSUPPORTED, what, "nothing was opened; use datagramListener or bindDatagram")
+                    .told();
+        }
+    }
+
+    /** The same, for UDP. */
+    void checkForDatagrams() throws ZdtException {
+        NioDatagrams.check();
+        if (!text.startsWith("udp://")) {
+            String what = "a DatagramChannel is for UDP, not for " + text;
+            throw Fault.of(ErrorKind.UNSUPPORTED, what, "nothing was opened; use listener or bind")
                     .told();
         }
     }

@@ -2,8 +2,10 @@ package io.libzdt;
 
 import io.libzdt.internal.NativeLibrary;
 import java.lang.ref.Cleaner;
+import java.net.InetSocketAddress;
 import java.net.ProtocolFamily;
 import java.net.SocketAddress;
+import java.nio.channels.DatagramChannel;
 import java.nio.channels.SelectableChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
@@ -142,6 +144,9 @@ final class Native {
     /** '4', '6' or 'U'; 0: something else. */
     static native char family(int descriptor) throws ZdtException;
 
+    /** Whether a socket is one of datagrams. */
+    static native boolean isDatagram(int descriptor) throws ZdtException;
+
     /** In the form of {@link Addresses}; null where there is none. */
     static native byte[] address(int descriptor, boolean peer) throws ZdtException;
 
@@ -154,6 +159,13 @@ final class Native {
             throws ZdtException;
 
     static native ServerSocketChannel serverSocketChannel(int descriptor, ProtocolFamily family) throws ZdtException;
+
+    /** The descriptor is one of UDP; {@code remote} is null where the socket is not connected. */
+    static native DatagramChannel datagramChannel(int descriptor, ProtocolFamily family, InetSocketAddress remote)
+            throws ZdtException;
+
+    /** Of a {@code Socket} or {@code ServerSocket}; -1: it has none, or none any more. */
+    static native int descriptorOfSocket(Object socket) throws ZdtException;
 
     static native int descriptorOf(SelectableChannel channel) throws ZdtException;
 

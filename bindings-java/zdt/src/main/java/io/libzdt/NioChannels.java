@@ -13,7 +13,7 @@ import java.nio.channels.SocketChannel;
  * part of its face. It is tried once, when the first channel is asked for; what needs no such channel works either way.
  */
 final class NioChannels {
-    private static final Fault UNUSABLE = trial();
+    private static final Fault UNUSABLE = tried(NioChannels::works);
 
     private NioChannels() {}
 
@@ -50,29 +50,19 @@ final class NioChannels {
             default ->
                 throw new ZdtArgumentException(Fault.of(
                         ErrorKind.INVALID_ARGUMENT,
-                        "descriptor " + descriptor + " is no socket of TCP or Unix",
+                        "descriptor " + descriptor + " is no socket of IP or Unix",
                         "it is still yours"));
         };
     }
 
-    /** A byte goes through a pair of channels, and a listener tells its address: then the constructors are as we know. */
-    private static Fault trial() {
+    interface Trial {
+        boolean works() throws IOException;
+    }
+
+    /** Null where it works; else what to throw whenever somebody needs it. */
+    static Fault tried(Trial trial) {
         try {
-            int[] pair = Native.pair();
-            try (SocketChannel one = own(pair[0], NioChannels::unix);
-                    SocketChannel other = own(pair[1], NioChannels::unix);
-                    ServerSocketChannel listener = own(Native.bind("tcp://127.0.0.1:0"), NioChannels::listener)) {
-                // Blocking ones would be closed where this thread is interrupted.
-                one.configureBlocking(false);
-                other.configureBlocking(false);
-                one.write(ByteBuffer.wrap(new byte[] {7}));
-                ByteBuffer read = ByteBuffer.allocate(1);
-                boolean works = other.read(read) == 1
-                        && read.get(0) == 7
-                        && Native.descriptorOf(one) == pair[0]
-                        && listener.getLocalAddress() != null;
-                return works ? null : unsupported("java.nio channels made from descriptors do not work");
-            }
+            return trial.works() ? null : unsupported("java.nio channels made from descriptors do not work");
         } catch (SystemException e) {
             return e.kind() == ErrorKind.UNSUPPORTED
                     ? unsupported(e.what())
@@ -84,6 +74,24 @@ final class NioChannels {
                             0);
         } catch (IOException | RuntimeException e) {
             return unsupported("java.nio channels made from descriptors do not work: " + e);
+        }
+    }
+
+    /** A byte goes through a pair of channels, and a listener tells its address: then the constructors are as we know. */
+    private static boolean works() throws IOException {
+        int[] pair = Native.pair();
+        try (SocketChannel one = own(pair[0], NioChannels::unix);
+                SocketChannel other = own(pair[1], NioChannels::unix);
+                ServerSocketChannel listener = own(Native.bind("tcp://127.0.0.1:0"), NioChannels::listener)) {
+            // Blocking ones would be closed where this thread is interrupted.
+            one.configureBlocking(false);
+            other.configureBlocking(false);
+            one.write(ByteBuffer.wrap(new byte[] {7}));
+            ByteBuffer read = ByteBuffer.allocate(1);
+            return other.read(read) == 1
+                    && read.get(0) == 7
+                    && Native.descriptorOf(one) == pair[0]
+                    && listener.getLocalAddress() != null;
         }
     }
 

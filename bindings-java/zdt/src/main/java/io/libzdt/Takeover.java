@@ -1,6 +1,7 @@
 package io.libzdt;
 
 import java.net.InetSocketAddress;
+import java.nio.channels.DatagramChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,6 +21,7 @@ import java.util.Optional;
 public final class Takeover implements AutoCloseable {
     private final long handle;
     private final Dispatcher dispatcher = new Dispatcher(this);
+    private final AtShutdown atShutdown = new AtShutdown(this);
 
     private Takeover(long handle) {
         this.handle = handle;
@@ -108,8 +110,33 @@ public final class Takeover implements AutoCloseable {
     }
 
     /**
-     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close. For UDP this is the
-     * way.
+     * {@link #datagramListener(String, ListenerSpec)} at an address of UDP.
+     *
+     * @param name of the listener
+     * @param address as {@link ListenerSpec#udp(InetSocketAddress)} takes it
+     * @return the socket
+     * @throws ZdtException as there
+     */
+    public DatagramChannel datagramListener(String name, InetSocketAddress address) throws ZdtException {
+        return datagramListener(name, ListenerSpec.udp(address));
+    }
+
+    /**
+     * As {@link #listener(String, ListenerSpec)}, for UDP: a socket to read from instead of one to accept from. What waits
+     * in it when a successor takes over is the successor's to read.
+     *
+     * @param name of the listener
+     * @param spec {@link ListenerSpec#udp(String)}
+     * @return the socket, bound
+     * @throws ZdtException as there
+     */
+    public DatagramChannel datagramListener(String name, ListenerSpec spec) throws ZdtException {
+        spec.checkForDatagrams();
+        return NioChannels.own(listenerDescriptor(name, spec), Descriptors::datagramChannel);
+    }
+
+    /**
+     * The same as a plain descriptor (non-blocking, close-on-exec), which is the caller's to close.
      *
      * @param name of the listener
      * @param spec where and how to listen
@@ -218,6 +245,23 @@ public final class Takeover implements AutoCloseable {
     }
 
     /**
+     * Has the JVM drain before it ends, whatever ends it in good order: SIGTERM, SIGINT, SIGHUP, {@code System.exit}. A
+     * shutdown hook calls {@link #drain} and waits until the handle is closed; no signal handler is installed. The events
+     * go on meanwhile where they went before.
+     *
+     * <p>The application's other hooks run at the same time: what draining needs they must not end. With {@code -Xrs} the
+     * JVM runs no hooks when a signal comes.
+     *
+     * @param limit how long the JVM is kept alive at most; what has not ended then ends with it. The drain deadline
+     *     ({@link Config.Builder#drain}) and a little more is right
+     * @throws ZdtStateException {@link ErrorKind#WRONG_STATE}: called before
+     * @throws IllegalStateException the JVM is ending already
+     */
+    public void drainAtShutdown(Duration limit) {
+        atShutdown.drain(limit);
+    }
+
+    /**
      * Says how many live connections there are: the successor makes room for so many descriptors before anything is
      * frozen, and progress is shown against it. Cheap; call it whenever the number changes much.
      *
@@ -262,6 +306,7 @@ public final class Takeover implements AutoCloseable {
     @Override
     public void close() {
         Native.close(handle);
+        atShutdown.closed();
     }
 
     /**

@@ -102,7 +102,7 @@ final class Adoption {
             return;
         }
         try (offer) {
-            LOG.log(System.Logger.Level.DEBUG, () -> "refused: " + offer, e);
+            netty.farewells.refused(offer, e);
             offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());
         } finally {
             if (child != null) {

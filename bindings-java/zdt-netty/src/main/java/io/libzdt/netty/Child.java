@@ -10,7 +10,6 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.EventLoop;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -20,10 +19,9 @@ import java.util.concurrent.TimeUnit;
  *
  * <p>All of it runs on the event loop of the connection; methods that may be called from elsewhere say so.
  */
-final class Child extends Front {
+final class Child extends Leaving {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final long ASKED_AGAIN_MS = 100;
-    private static final long A_SECOND_MS = 1000;
 
     final long id;
     private final NettyTakeover netty;
@@ -35,13 +33,9 @@ final class Child extends Front {
     /** It will be, whatever happens. */
     private boolean reminded;
 
-    /** Told to leave, perhaps before its handlers were there. */
-    private volatile Event.Drain draining;
-    /** Null: it is not leaving. */
-    Leave leave;
-
     /** Null once it is decided whether it is ours. */
     private volatile Adoption adoption;
+
     /** Its handlers think that it is ours already. */
     private boolean toldActive;
 
@@ -49,7 +43,7 @@ final class Child extends Front {
     private Event.Returned returned;
 
     private Child(NettyTakeover netty, Listening listening, Channel channel, State state) {
-        super(channel, listening.transport, state);
+        super(channel, listening.transport, state, netty.farewells);
         this.netty = netty;
         this.protocol = listening.protocol;
         this.id = netty.newId();
@@ -87,9 +81,8 @@ final class Child extends Front {
             return;
         }
         Contents.watch(channel.pipeline());
-        String reason = leave != null && leave.isSaid()
-                ? "its client was told to go already"
-                : Contents.whyNotMovable(channel.pipeline());
+        String reason =
+                hasSaidGoodbye() ? "its client was told to go already" : Contents.whyNotMovable(channel.pipeline());
         Contents.hold(channel.pipeline());
         if (reason == null && !Contents.isIdle(channel.pipeline())) {
             migration.notNow(this); // it comes here again after the next read or flush
@@ -104,6 +97,7 @@ final class Child extends Front {
             stay(reason);
             return;
         }
+        stopLeaving();
         ctx.flush();
         state = State.FREEZING;
         onceNothingIsBeingWritten(
@@ -202,58 +196,11 @@ final class Child extends Front {
 
     /** It is served here to its end, or to the drain deadline. */
     private void stay(String reason) {
-        Contents.goOn(channel.pipeline());
+        if (state == State.LIVE) {
+            Contents.goOn(channel.pipeline());
+        }
         migration.stays(this, reason);
-        netty.counters.stays(reason);
-        takeLeave(migration.drain);
-    }
-
-    private void takeLeave(Event.Drain drain) {
-        if (channel.isOpen()) {
-            if (leave == null) {
-                leave = netty.leave(this, drain);
-            }
-            ctx.fireUserEventTriggered(drain);
-        }
-    }
-
-    /** The successor has died: who has not said goodbye does not. Any thread. */
-    void resume(Event.Resume event) {
-        draining = null;
-        if (ctx != null) {
-            onLoop(() -> callOff(event), () -> {});
-        }
-    }
-
-    private void callOff(Event.Resume event) {
-        if (leave != null) {
-            if (leave.callOff()) {
-                leave = null;
-            }
-            ctx.fireUserEventTriggered(event);
-        }
-    }
-
-    /** Its handlers are there that show what is spoken. */
-    void spokenIs() {
-        Contents.watch(channel.pipeline());
-        if (leave != null) {
-            leave.spokenIs();
-        }
-    }
-
-    /** The drain deadline has come: away with it, also where a handler would rather wait. Any thread. */
-    void cut() {
-        if (channel.isOpen()) {
-            netty.counters.cut();
-            channel.close();
-            onLoop(() -> channel.eventLoop().schedule(this::end, A_SECOND_MS, TimeUnit.MILLISECONDS), () -> {});
-        }
-    }
-
-    /** From in front of all handlers. */
-    void end() {
-        close(ctx, ctx.newPromise());
+        takeLeave(migration.drain, reason);
     }
 
     /** It is ours as it was: the event loop takes it back. */
@@ -289,9 +236,12 @@ final class Child extends Front {
         held.release(this);
         tellWritability();
         if (returned != null) {
-            Event told = returned;
+            Event.Returned told = returned;
             returned = null;
             ctx.fireUserEventTriggered(told);
+            if (told.why() == Event.Returned.Reason.REFUSED && netty.farewells.isDraining()) {
+                takeLeave(migration.drain, "the successor refused it");
+            }
         }
         Contents.goOn(channel.pipeline());
         if (busy) { // its turn came while it was frozen
@@ -308,25 +258,9 @@ final class Child extends Front {
         onLoop(task, this::endWithoutLoop);
     }
 
-    /** Nobody takes it, and nobody will: it takes leave. Any thread. */
-    void drain(Event.Drain event) {
-        draining = event;
-        if (ctx != null) { // else channelActive comes, and finds it draining
-            onLoop(this::takeLeaveIfDraining, () -> {});
-        }
-    }
-
-    private void takeLeaveIfDraining() {
-        Event.Drain event = draining;
-        if (event != null) {
-            draining = null;
-            takeLeave(event);
-        }
-    }
-
     /** It was adopted: we let go of it. Any thread. */
     void settled(Event.Settled event) {
-        netty.counters.moved();
+        netty.farewells.counters.moved();
         onLoop(() -> transport.onceOutOfItsPoller(channel, () -> letGo(event)), () -> {
             silence();
             closeWithoutLoop();
@@ -403,11 +337,10 @@ final class Child extends Front {
 
     /** It is not ours, and will not be: away with it, and not a word to the client. */
     void discard() {
-        held.fail();
         if (toldActive) {
-            state = State.MOVED;
-            ctx.fireChannelInactive();
+            ctx.fireChannelInactive(); // Netty's own is held back
         }
+        channel.closeFuture().addListener(closed -> held.fail());
         if (channel.isRegistered()) {
             transport.discard(channel);
         } else {
@@ -437,33 +370,19 @@ final class Child extends Front {
 
     // ---- Both sides.
 
-    /** The initialisers of its pipeline have run. */
     @Override
     public void channelActive(ChannelHandlerContext ctx) {
         if (adoption != null) {
             decide();
-            return;
+        } else {
+            super.channelActive(ctx);
         }
-        if (state == State.LIVE) {
-            Goodbye.lookBehindTls(this);
-        }
-        super.channelActive(ctx);
-        takeLeaveIfDraining();
     }
 
     @Override
     void mayBeIdle() {
         if (busy) {
             tryToMove();
-        }
-    }
-
-    /** After its event loop has ended nobody else is there who could touch the channel. */
-    private void onLoop(Runnable task, Runnable afterItsEnd) {
-        try {
-            channel.eventLoop().execute(task);
-        } catch (RejectedExecutionException ended) {
-            afterItsEnd.run();
         }
     }
 }

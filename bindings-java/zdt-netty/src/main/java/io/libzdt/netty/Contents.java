@@ -63,6 +63,7 @@ final class Contents {
             "handler.codec.http.HttpServerCodec",
             "handler.codec.http.HttpServerExpectContinueHandler",
             "handler.codec.http.HttpServerKeepAliveHandler",
+            "handler.codec.http.HttpServerUpgradeHandler",
             "handler.codec.http.cors.CorsHandler",
             "handler.codec.http.websocketx.Utf8FrameValidator",
             "handler.codec.http.websocketx.WebSocket08FrameDecoder",
@@ -122,6 +123,13 @@ final class Contents {
 
     /** Looks on from here on at what a codec does that keeps something; before anything is read. */
     static void watch(ChannelPipeline pipeline) {
+        if (mayMove(pipeline)) {
+            watchAnyway(pipeline);
+        }
+    }
+
+    /** The same where the connection stays: who takes leave must know whether the client is being served. */
+    static void watchAnyway(ChannelPipeline pipeline) {
         try {
             if (HTTP && watched(pipeline) == null) {
                 HttpWatch.over(pipeline);
@@ -129,6 +137,15 @@ final class Contents {
         } catch (ZdtException e) {
             LOG.log(System.Logger.Level.WARNING, "connections with this codec stay where they are", e);
         }
+    }
+
+    private static boolean mayMove(ChannelPipeline pipeline) {
+        for (Map.Entry<String, ChannelHandler> entry : pipeline) {
+            if (MEMORY.get(entry.getValue().getClass()) == Memory.SOMETHING) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Null: it has no codec that must be looked at. */
@@ -174,7 +191,9 @@ final class Contents {
             first = false;
             Memory memory = MEMORY.get(handler.getClass());
             if (memory == Memory.SOMETHING || memory == Memory.NOTHING_BETWEEN && watch == null) {
-                return netty(handler.getClass()).getSimpleName() + " keeps what cannot be exported";
+                String keeper = netty(handler.getClass()).getSimpleName();
+                String advice = keeper.equals("SslHandler") ? ": end TLS in front of this process to have it move" : "";
+                return keeper + " keeps what cannot be exported" + advice;
             }
             if (pipeline.context(handler).executor() != pipeline.channel().eventLoop()) {
                 return handler.getClass().getName() + " runs outside of the event loop";
@@ -239,9 +258,10 @@ final class Contents {
         if (state == null) {
             return null;
         }
-        int version = migratable == null ? 1 : migratable.stateVersion();
         HttpWatch watch = watched(pipeline);
-        return new Exported(version, watch == null ? state : watch.state(state));
+        byte[] whole = watch == null ? state : watch.state(state);
+        int none = whole.length == 0 ? 0 : 1;
+        return new Exported(migratable == null ? none : migratable.stateVersion(), whole);
     }
 
     /** A state, and its version. */

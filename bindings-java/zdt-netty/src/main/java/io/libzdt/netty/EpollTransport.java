@@ -2,10 +2,8 @@ package io.libzdt.netty;
 
 import io.libzdt.ZdtException;
 import io.netty.channel.Channel;
-import io.netty.channel.IoEventLoopGroup;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.EpollDomainSocketChannel;
-import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerDomainSocketChannel;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
@@ -15,10 +13,6 @@ import java.io.IOException;
 
 /** Over Netty's own epoll. Touched only where that is on the class path. */
 final class EpollTransport implements Transport {
-    static boolean fits(IoEventLoopGroup group) {
-        return group.isIoType(EpollIoHandler.class);
-    }
-
     @Override
     public ServerChannel server(int descriptor) throws ZdtException {
         return Transport.make(descriptor, EpollServerSocketChannel::new, EpollServerDomainSocketChannel::new);

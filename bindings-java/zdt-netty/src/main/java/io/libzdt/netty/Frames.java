@@ -26,6 +26,7 @@ final class Frames implements Talk {
     private static final String NETTY = "io.netty.";
 
     private final ChannelPipeline pipeline;
+    private final Queued queued;
     /** The request for it, as it came. */
     final byte[] upgrade;
     /** What was agreed upon: extensions and subprotocol. */
@@ -52,6 +53,7 @@ final class Frames implements Talk {
     Frames(ChannelPipeline pipeline, byte[] upgrade, HttpHeaders response) {
         this.pipeline = pipeline;
         this.upgrade = upgrade;
+        this.queued = Queued.in(pipeline);
         this.agreed = response.get(HttpHeaderNames.SEC_WEBSOCKET_EXTENSIONS, "") + "\n"
                 + response.get(HttpHeaderNames.SEC_WEBSOCKET_PROTOCOL, "");
     }
@@ -155,13 +157,13 @@ final class Frames implements Talk {
     }
 
     @Override
-    public boolean isBetweenMessages() {
-        return begun == null;
+    public boolean letsWait() {
+        return begun == null && isIdle();
     }
 
     @Override
     public boolean isIdle() {
-        return !ending && !writing && (begun == null || !lost && isAggregated());
+        return !ending && !writing && queued.isEmpty() && (begun == null || !lost && isAggregated());
     }
 
     /** Fragments are Netty's alone until the message is whole. */

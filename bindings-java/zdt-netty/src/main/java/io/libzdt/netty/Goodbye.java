@@ -40,10 +40,10 @@ interface Goodbye {
         return null;
     }
 
-    /** Behind TLS it turns out only with its handshake what is spoken: {@link Child#spokenIs} follows. */
-    static void lookBehindTls(Child child) {
+    /** Behind TLS it turns out only with its handshake what is spoken: {@link Leaving#spokenIs} follows. */
+    static void lookBehindTls(Leaving connection) {
         try {
-            Negotiation.await(child);
+            Negotiation.await(connection);
         } catch (NoClassDefFoundError absent) {
             // As above.
         }

@@ -79,7 +79,7 @@ final class Http2Goodbye implements Goodbye {
 
     private void endWithTheLastStream() {
         if (connection.numActiveStreams() == 0) {
-            ctx.channel().eventLoop().execute(() -> Lingering.end(leave.child)); // after what closed it is written
+            ctx.channel().eventLoop().execute(() -> Lingering.end(leave.connection)); // after what closed it is written
         }
     }
 

@@ -36,7 +36,7 @@ final class HttpGoodbye extends ChannelDuplexHandler implements Goodbye {
     }
 
     static Goodbye of(Leave leave) {
-        Contents.watch(leave.pipeline()); // where nothing was read yet
+        Contents.watchAnyway(leave.pipeline()); // where nothing was read yet
         HttpWatch watch = leave.pipeline().get(HttpWatch.class);
         return watch != null && watch.talk() instanceof Requests requests && requests.whyNotMovable() == null
                 ? new HttpGoodbye(leave, watch, requests)
@@ -83,7 +83,7 @@ final class HttpGoodbye extends ChannelDuplexHandler implements Goodbye {
     }
 
     private void end() {
-        Lingering.end(leave.child);
+        Lingering.end(leave.connection);
     }
 
     /** After the last response no request is carried out (RFC 9112, 9.6). */

@@ -124,13 +124,8 @@ final class HttpWatch extends ChannelDuplexHandler {
     /** It does not move, for now: whoever has waited has his turn. */
     void goOn() {
         holding = false;
-        if (decoding) {
-            return; // it comes when that is done
-        }
-        if (held != null) {
-            ByteBuf next = Unpooled.wrappedBuffer(held.toByteArray());
-            held = null;
-            decode(next);
+        if (held != null && !decoding) { // else it comes when that is done
+            decodeHeld();
             ctx.fireChannelReadComplete();
         }
         if (reads) {
@@ -185,12 +180,16 @@ final class HttpWatch extends ChannelDuplexHandler {
     public void channelRead(ChannelHandlerContext ctx, Object message) {
         if (!(message instanceof ByteBuf bytes)) {
             ctx.fireChannelRead(message);
-        } else if (holding && talk.isBetweenMessages()) {
+        } else if (decoding || isWaiting()) {
             hold(ByteBufUtil.getBytes(bytes));
             bytes.release();
         } else {
             decode(bytes);
         }
+    }
+
+    private boolean isWaiting() {
+        return holding && talk.letsWait() && !stretch.isLost();
     }
 
     /** The decoder finds nothing more to decode. */
@@ -217,9 +216,15 @@ final class HttpWatch extends ChannelDuplexHandler {
             stretch.end(talk.keeps());
             decoding = false;
         }
-        if (!holding && held != null) {
-            goOn();
+        if (held != null && !isWaiting()) {
+            decodeHeld();
         }
+    }
+
+    private void decodeHeld() {
+        ByteBuf next = Unpooled.wrappedBuffer(held.toByteArray());
+        held = null;
+        decode(next);
     }
 
     @Override
@@ -250,7 +255,7 @@ final class HttpWatch extends ChannelDuplexHandler {
                 return;
             }
             talk.read(message, stretch);
-            if (holding && decoding && talk.isBetweenMessages()) {
+            if (decoding && isWaiting()) {
                 takeTheRest();
             }
             ctx.fireChannelRead(message);

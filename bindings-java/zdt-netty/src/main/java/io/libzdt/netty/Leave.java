@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 final class Leave {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
 
-    final Child child;
+    final Leaving connection;
     final Event.Drain drain;
     private final Spread spread;
     private final Counters.Live counters;
@@ -20,8 +20,8 @@ final class Leave {
     /** Null: none yet. */
     private Goodbye goodbye;
 
-    Leave(Child child, Event.Drain drain, Spread spread, Counters.Live counters) {
-        this.child = child;
+    Leave(Leaving connection, Event.Drain drain, Spread spread, Counters.Live counters) {
+        this.connection = connection;
         this.drain = drain;
         this.spread = spread;
         this.counters = counters;
@@ -30,12 +30,12 @@ final class Leave {
     }
 
     ChannelPipeline pipeline() {
-        return child.channel.pipeline();
+        return connection.channel.pipeline();
     }
 
     /** Runs it then, if the event loop is still there. */
     Future<?> after(long nanos, Runnable what) {
-        return child.channel.eventLoop().schedule(what, nanos, TimeUnit.NANOSECONDS);
+        return connection.channel.eventLoop().schedule(what, nanos, TimeUnit.NANOSECONDS);
     }
 
     /** How long a client may be silent that has not been told anything, in nanoseconds. */
@@ -54,7 +54,7 @@ final class Leave {
     }
 
     private void say() {
-        if (!child.channel.isActive()) {
+        if (!connection.channel.isActive()) {
             return;
         }
         goodbye = Goodbye.of(this);
@@ -94,7 +94,8 @@ final class Leave {
     void failed(Throwable e) {
         LOG.log(
                 System.Logger.Level.WARNING,
-                () -> child.channel + " could not take leave; it is served until it ends or the drain deadline comes",
+                () -> connection.channel
+                        + " could not take leave; it is served until it ends or the drain deadline comes",
                 e);
     }
 

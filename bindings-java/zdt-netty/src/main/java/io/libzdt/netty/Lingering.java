@@ -21,21 +21,21 @@ final class Lingering extends ChannelInboundHandlerAdapter {
     private Lingering() {}
 
     /** On the event loop of the connection, after the last flush. */
-    static void end(Child child) {
-        ChannelPipeline pipeline = child.channel.pipeline();
-        if (!child.channel.isActive() || pipeline.get(Lingering.class) != null) {
+    static void end(Leaving connection) {
+        ChannelPipeline pipeline = connection.channel.pipeline();
+        if (!connection.channel.isActive() || pipeline.get(Lingering.class) != null) {
             return;
         }
         pipeline.flush();
         ChannelFuture written = goodbyeOfTls(pipeline);
         if (written == null) {
-            written = child.ctx.writeAndFlush(Unpooled.EMPTY_BUFFER);
+            written = connection.ctx.writeAndFlush(Unpooled.EMPTY_BUFFER);
         }
         Lingering lingering = new Lingering();
-        pipeline.addAfter(child.ctx.name(), null, lingering);
-        written.addListener(done -> ((DuplexChannel) child.channel).shutdownOutput());
-        child.ctx.read(); // also where the handlers had no wish to
-        child.channel.eventLoop().schedule(child::end, SECONDS, TimeUnit.SECONDS);
+        pipeline.addAfter(connection.ctx.name(), null, lingering);
+        written.addListener(done -> ((DuplexChannel) connection.channel).shutdownOutput());
+        connection.ctx.read(); // also where the handlers had no wish to
+        connection.channel.eventLoop().schedule(connection::end, SECONDS, TimeUnit.SECONDS);
     }
 
     /** Null: there is no TLS. */

@@ -2,7 +2,8 @@ package io.libzdt.netty;
 
 /**
  * A handler that can write down what its connection needs to know, and read it back in another process, which may be
- * written in another language. At most one in a pipeline; a connection without one stays where it is, until it ends.
+ * written in another language. At most one in a pipeline. A connection without one stays where it is, until it ends; but
+ * one that speaks HTTP/1.1 or WebSocket through Netty's codecs moves without.
  *
  * <p>What a decoder has read and not decoded, and what is written and not in the socket yet, travels by itself. The
  * methods are called on the connection's event loop, while it is frozen: nothing is read or written meanwhile.
@@ -21,7 +22,8 @@ public interface Migratable {
 
     /**
      * Takes the state over, in a handler that the child handler has just made. The connection is not ours yet:
-     * {@code channelActive} follows when it is, then the bytes that travelled.
+     * {@code channelActive} follows when it is, then the bytes that travelled. A handler of a WebSocket that comes into
+     * the pipeline only with the handshake is called after {@code channelActive}.
      *
      * @param version which form the state has
      * @param state what {@link #exportState} gave

@@ -164,8 +164,7 @@ final class Migration {
             allMigrated(takeover);
             staying.forEach((reason, count) -> LOG.log(
                     System.Logger.Level.WARNING,
-                    "connections that stay here until they end or the drain deadline comes: " + count + " (" + reason
-                            + ")"));
+                    "connections that stay here, and leave until the drain deadline: " + count + " (" + reason + ")"));
         }
     }
 

@@ -12,21 +12,21 @@ import java.util.Map;
 
 /** Right behind TLS: what is spoken turns out with its handshake, and handlers may be made only then. */
 final class Negotiation extends ChannelInboundHandlerAdapter {
-    private final Child child;
+    private final Leaving connection;
 
-    private Negotiation(Child child) {
-        this.child = child;
+    private Negotiation(Leaving connection) {
+        this.connection = connection;
     }
 
     /** Where there is TLS. */
-    static void await(Child child) {
-        ChannelPipeline pipeline = child.channel.pipeline();
+    static void await(Leaving connection) {
+        ChannelPipeline pipeline = connection.channel.pipeline();
         for (Map.Entry<String, ChannelHandler> entry : pipeline) {
             ChannelHandler handler = entry.getValue();
             if (handler instanceof SslHandler
                     || handler instanceof AbstractSniHandler
                     || handler instanceof OptionalSslHandler) {
-                pipeline.addAfter(entry.getKey(), null, new Negotiation(child));
+                pipeline.addAfter(entry.getKey(), null, new Negotiation(connection));
                 return;
             }
         }
@@ -36,10 +36,15 @@ final class Negotiation extends ChannelInboundHandlerAdapter {
     public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
         ctx.fireUserEventTriggered(event); // the others first
         if (event instanceof SslHandshakeCompletionEvent) {
-            child.spokenIs();
-            if (!ctx.isRemoved()) {
-                ctx.pipeline().remove(this);
-            }
+            connection.spokenIs();
         }
+    }
+
+    /** Some make their handlers a little after the handshake, and some turn out to do without TLS. */
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+        connection.spokenIs();
+        ctx.pipeline().remove(this);
+        ctx.fireChannelRead(message);
     }
 }

@@ -40,11 +40,18 @@ import java.util.function.Consumer;
  * }</pre>
  *
  * <p>A connection moves if a handler in its pipeline is {@link Migratable} and no other one keeps what cannot be exported:
- * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler} or the codecs of
- * HTTP), those from elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
+ * those of Netty's that are known to be plain are (frame decoders, for instance; not {@code SslHandler}), those from
+ * elsewhere are taken to be. A decoder's bytes travel; it must leave in them what it has not used. All
  * others take leave: the next response of HTTP/1.1 says {@code Connection: close}, HTTP/2 says GOAWAY and finishes its
  * streams, WebSocket closes with 1012, each when it is its turn ({@link #spread}); a handler that is a {@link Farewell} does
  * it itself. The rest is served to its end. At the drain deadline all are ended; how many stay, and why, is logged.
+ *
+ * <p>HTTP/1.1 through Netty's codecs moves without a {@link Migratable}, between two requests: what is answered here is
+ * answered to its end, half a head travels, and so do requests that come while another one is being answered. So does
+ * WebSocket, between two messages or inside of a frame: the successor's handlers are given the client's request for it
+ * once more, so that they shake hands again. The client hears nothing of that; what they write before they are back, a
+ * greeting for instance, goes nowhere. A successor that answers the request otherwise than its predecessor did, or not at
+ * once on the event loop, does not get the connection.
  *
  * <p>Handlers notice nothing of freezing and thawing. Those that want to know are told by user events:
  * {@link Event.Drain} (the connection stays here: end it when it suits), {@link Event.Returned} (a successor did not take
@@ -57,18 +64,12 @@ import java.util.function.Consumer;
  * loops leaves the takeover, so that its predecessor resumes.
  */
 public final class NettyTakeover {
-    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
-
     private final Takeover takeover;
     private final List<Listening> listenings = new CopyOnWriteArrayList<>();
     private final Map<Long, Child> children = new ConcurrentHashMap<>();
     private final AtomicLong ids = new AtomicLong();
     private final LongAdder stayed = new LongAdder();
-    final Counters.Live counters = new Counters.Live();
-    /** Null: half of the drain. */
-    private volatile Duration over;
-
-    private volatile Spread spread;
+    final Farewells farewells = new Farewells();
 
     // Of the dispatching thread.
     /** When what is left of a drain is ended (System.nanoTime). */
@@ -231,7 +232,7 @@ public final class NettyTakeover {
 
     /** {@return what has become of the connections that were to move or to end} */
     public Counters counters() {
-        return counters.now();
+        return farewells.counters.now();
     }
 
     /**
@@ -243,16 +244,8 @@ public final class NettyTakeover {
      * @return this
      */
     public NettyTakeover spread(Duration over) {
-        if (over.isNegative()) {
-            throw new IllegalArgumentException("goodbyes are spread over no time at least, not over " + over);
-        }
-        this.over = over;
+        farewells.spread(over);
         return this;
-    }
-
-    /** Since {@code drain} this connection is leaving. */
-    Leave leave(Child child, Event.Drain drain) {
-        return new Leave(child, drain, spread, counters);
     }
 
     private synchronized Migration migration() {
@@ -357,7 +350,7 @@ public final class NettyTakeover {
         // Until here nothing told the successor that we have stopped.
         long now = System.nanoTime();
         deadline = now + drain.deadline().toNanos();
-        spread = new Spread(now, over == null ? drain.deadline().dividedBy(2) : over, drain.deadline());
+        farewells.drain(drain, now);
         if (drain.successor().isPresent()) {
             Migration next = new Migration(takeover, drain, children.values(), stayed);
             turnTo(next, false);
@@ -372,6 +365,7 @@ public final class NettyTakeover {
     private void resume(Event.Resume event) {
         retired = List.of();
         turnTo(null, false);
+        farewells.callOff();
         children.values().forEach(child -> child.resume(event));
         listenings.forEach(Listening::accept);
     }
@@ -436,9 +430,7 @@ public final class NettyTakeover {
             Migration.allMigrated(takeover);
         }
         if (left) {
-            LOG.log(
-                    System.Logger.Level.INFO,
-                    () -> "nothing is left here; " + counters().inWords());
+            farewells.log();
             takeover.close();
         }
     }

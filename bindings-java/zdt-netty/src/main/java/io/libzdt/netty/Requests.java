@@ -138,8 +138,8 @@ final class Requests implements Talk {
     }
 
     @Override
-    public boolean isBetweenMessages() {
-        return !reading;
+    public boolean letsWait() {
+        return !reading && !ending;
     }
 
     @Override

@@ -22,8 +22,8 @@ interface Talk {
         return true;
     }
 
-    /** Whether what is read next may wait: a message that has begun may not. */
-    boolean isBetweenMessages();
+    /** Whether what is read next may wait: not if a message has begun, nor if the handlers may be waiting for it. */
+    boolean letsWait();
 
     /** Whether it could move now. */
     boolean isIdle();

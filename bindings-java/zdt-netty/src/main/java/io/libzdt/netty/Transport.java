@@ -5,9 +5,7 @@ import io.libzdt.ZdtException;
 import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.IoEventLoopGroup;
 import io.netty.channel.ServerChannel;
-import io.netty.channel.nio.NioIoHandler;
 import java.net.UnixDomainSocketAddress;
 import java.util.concurrent.TimeUnit;
 
@@ -15,17 +13,15 @@ import java.util.concurrent.TimeUnit;
 interface Transport {
     /** The one of these event loops; they need not run yet. */
     static Transport of(EventLoopGroup group) {
-        if (group instanceof IoEventLoopGroup io) {
-            if (io.isIoType(NioIoHandler.class)) {
-                return new NioTransport();
+        if (Groups.areNio(group)) {
+            return new NioTransport();
+        }
+        try {
+            if (Groups.areEpoll(group)) {
+                return new EpollTransport();
             }
-            try {
-                if (EpollTransport.fits(io)) {
-                    return new EpollTransport();
-                }
-            } catch (NoClassDefFoundError noEpoll) {
-                // Not on the class path, so the group is of a third kind.
-            }
+        } catch (NoClassDefFoundError noEpoll) {
+            // Not on the class path, so the group is of a third kind.
         }
         throw new IllegalArgumentException(
                 group + " is neither of Netty's NIO nor of its epoll transport; nothing else can take descriptors");
@@ -64,6 +60,10 @@ interface Transport {
         try {
             boolean isUnix = Descriptors.local(descriptor) instanceof UnixDomainSocketAddress;
             return (isUnix ? unix : tcp).make(descriptor);
+        } catch (NoClassDefFoundError absent) {
+            Descriptors.close(descriptor);
+            throw new IllegalArgumentException(
+                    "NIO of Netty 4.1 has no sockets of Unix: use its epoll, or Netty 4.2", absent);
         } catch (ZdtException | RuntimeException | LinkageError e) {
             Descriptors.close(descriptor);
             throw e;

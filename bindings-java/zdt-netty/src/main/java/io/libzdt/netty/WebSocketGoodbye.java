@@ -55,7 +55,7 @@ final class WebSocketGoodbye extends ChannelDuplexHandler implements Goodbye {
         boolean end = message instanceof CloseWebSocketFrame;
         ctx.fireChannelRead(message);
         if (end) {
-            Lingering.end(leave.child);
+            Lingering.end(leave.connection);
         }
     }
 

@@ -4,6 +4,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.handler.codec.MessageToMessageDecoder;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.FullHttpResponse;
@@ -17,6 +18,8 @@ import io.netty.handler.codec.http.websocketx.WebSocketFrameAggregator;
 import io.netty.handler.codec.http.websocketx.WebSocketServerHandshakerFactory;
 import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import io.netty.handler.codec.http.websocketx.extensions.compression.WebSocketServerCompressionHandler;
+import io.netty.handler.stream.ChunkedWriteHandler;
+import java.util.List;
 import java.util.function.Consumer;
 
 /**
@@ -38,6 +41,27 @@ final class Chats extends Site {
             new WebSocketServerCompressionHandler(0),
             new WebSocketServerProtocolHandler("/chat", "plain", true),
             new WebSocketFrameAggregator(1 << 16));
+
+    /** The same, with what sends files. */
+    static final Consumer<ChannelPipeline> CHUNKED = pipeline -> pipeline.addLast(
+            new HttpServerCodec(),
+            new HttpObjectAggregator(1 << 16),
+            new ChunkedWriteHandler(),
+            new WebSocketServerProtocolHandler("/chat"),
+            new WebSocketFrameAggregator(1 << 16));
+
+    /** The same, with large messages, of which only the length is said. */
+    static final Consumer<ChannelPipeline> LARGE = pipeline -> pipeline.addLast(
+            new HttpServerCodec(),
+            new HttpObjectAggregator(1 << 16),
+            new WebSocketServerProtocolHandler("/chat", null, false, 8 << 20),
+            new MessageToMessageDecoder<TextWebSocketFrame>() {
+                @Override
+                protected void decode(ChannelHandlerContext ctx, TextWebSocketFrame frame, List<Object> out) {
+                    int length = frame.text().length();
+                    out.add(length < 100 ? frame.retain() : new TextWebSocketFrame("" + length));
+                }
+            });
 
     /** The same, by a handler that shakes hands itself. */
     static final Consumer<ChannelPipeline> BY_HAND = pipeline -> pipeline.addLast(

@@ -82,8 +82,12 @@ final class Chatter implements AutoCloseable {
             if (payload.length < 126) {
                 out.writeByte(0x80 | payload.length);
             } else {
-                out.writeByte(0x80 | 126);
-                out.writeShort(payload.length);
+                out.writeByte(0x80 | (payload.length < 1 << 16 ? 126 : 127));
+                if (payload.length < 1 << 16) {
+                    out.writeShort(payload.length);
+                } else {
+                    out.writeLong(payload.length);
+                }
             }
             out.writeInt(MASK);
             for (int i = 0; i < payload.length; i++) {
@@ -119,6 +123,11 @@ final class Chatter implements AutoCloseable {
         byte[] text = new byte[length];
         System.arraycopy(room, 0, text, 0, length);
         return text;
+    }
+
+    /** Whatever comes before it: Netty may say goodbye twice. */
+    void hearsTheEnd() throws IOException {
+        in.readAllBytes();
     }
 
     Chatter hears(String text) throws Exception {

@@ -12,23 +12,31 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.FullHttpResponse;
+import io.netty.handler.codec.http.HttpChunkedInput;
 import io.netty.handler.codec.http.HttpContentCompressor;
 import io.netty.handler.codec.http.HttpContentDecompressor;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpRequestDecoder;
+import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.HttpServerExpectContinueHandler;
 import io.netty.handler.codec.http.HttpServerKeepAliveHandler;
+import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.cors.CorsConfigBuilder;
 import io.netty.handler.codec.http.cors.CorsHandler;
+import io.netty.handler.stream.ChunkedStream;
 import io.netty.handler.stream.ChunkedWriteHandler;
 import io.netty.handler.timeout.IdleStateHandler;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -229,29 +237,78 @@ interface HttpBehaviours extends Stage {
         }
     }
 
-    /** The successor dies. */
     @Test
     default void requests_that_wait_for_a_successor_that_dies_are_answered_all_the_same() throws Exception {
         try (Pages first = pages();
-                Client slow = new Client(first.port()).say(get("/slow"));
                 Client half = new Client(first.port()).say("GET /h")) {
-            Stage.until("all to be read", () -> first.read.get() == get("/slow").length() + 6);
-            try (Takeover successor = bareSuccessor()) {
-                Offer offer = Stage.offer(successor);
-                assertArrayEquals("GET /h".getBytes(US_ASCII), offer.unread());
-                Stage.until(
-                        "its turn to move",
-                        () -> first.pipelines.get(0).get(HttpWatch.class).isHolding());
-                slow.say(get("/a"));
-                long read = get("/slow").length() + 6 + get("/a").length();
-                Stage.until("it to be read", () -> first.read.get() == read);
-                offer.refuse("no");
+            Stage.until("it to be read", () -> first.read.get() == 6);
+            try (Client slow = new Client(first.port()).say(get("/slow"))) {
+                Stage.until("it to be asked", () -> first.waiting() == 1);
+                try (Jvm doomed = Jvm.start(Doomed.class, path().toString())) {
+                    assertEquals("offered", doomed.line());
+                    Stage.until("its turn to move", () -> first.watch().isHolding());
+                    slow.say(get("/a"));
+                    Stage.until(
+                            "it to be read",
+                            () -> first.watch().unread().length == get("/a").length());
+                }
                 sees(half.say(" HTTP/1.1\r\n\r\n"), "1 GET /h ");
+                first.answer();
+                sees(slow, "1 GET /slow ");
+                sees(slow, "1 GET /a ");
+                sees(half.say(get("/b")), "1 GET /b ");
             }
-            first.answer();
-            sees(slow, "1 GET /slow ");
-            sees(slow, "1 GET /a ");
-            sees(half.say(get("/b")), "1 GET /b ");
+        }
+    }
+
+    @Test
+    default void half_a_head_that_is_refused_goes_on_where_it_was() throws Exception {
+        try (Pages first = pages();
+                Client client = new Client(first.port()).say("GET /a HTTP/1.1\r\nHost: he")) {
+            Stage.until("it to be read", () -> first.read.get() == 25);
+            try (Takeover successor = bareSuccessor()) {
+                try (Offer offer = Stage.offer(successor)) {
+                    assertArrayEquals("GET /a HTTP/1.1\r\nHost: he".getBytes(US_ASCII), offer.unread());
+                    client.say("re\r\n");
+                }
+                Stage.goesOn(successor);
+                sees(client.say("\r\n" + get("/b")), "1 GET /a ");
+                sees(client, "1 GET /b ");
+            }
+        }
+    }
+
+    /** Of the rest only the one who makes it knows. */
+    @Test
+    default void a_response_that_is_still_being_made_is_made_to_its_end() throws Exception {
+        Consumer<ChannelPipeline> chunking = pipeline -> {
+            FURNISHED.accept(pipeline);
+            pipeline.addLast(new SimpleChannelInboundHandler<FullHttpRequest>(false) {
+                @Override
+                protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
+                    if (!request.uri().equals("/made")) {
+                        ctx.fireChannelRead(request);
+                        return;
+                    }
+                    request.release();
+                    HttpResponse head = new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK);
+                    HttpUtil.setContentLength(head, Pages.BIG);
+                    ctx.write(head);
+                    InputStream made = new ByteArrayInputStream(new byte[Pages.BIG]);
+                    ctx.writeAndFlush(new HttpChunkedInput(new ChunkedStream(made)));
+                }
+            });
+        };
+        try (Pages first = new Pages(this, chunking);
+                Client client = new Client(first.port()).say(get("/made"))) {
+            client.bytes().readNBytes("HTTP/1.1 200 OK\r\ncontent-length: 8388608\r\n\r\n".length());
+            try (Pages second = new Pages(this, chunking)) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                client.say(get("/a"));
+                assertArrayEquals(new byte[Pages.BIG], client.bytes().readNBytes(Pages.BIG));
+                sees(client, "2 GET /a ");
+                first.awaitDone();
+            }
         }
     }
 

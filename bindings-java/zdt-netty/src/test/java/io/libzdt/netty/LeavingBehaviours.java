@@ -87,13 +87,15 @@ interface LeavingBehaviours extends Stage {
             }
         }
         List<Client> clients = new ArrayList<>();
-        try (Server first = start()) {
+        try (Log log = new Log();
+                Server first = start()) {
             for (int number = 0; number < 6; number++) {
                 clients.add(new Client(first.port()).say("a\n").hears("1 1 a"));
             }
             try (Server second = server().with(pipeline -> pipeline.replace(Lines.class, null, new Speechless()))
                     .listen(Server.ANY_PORT)
                     .ready()) {
+                log.says("which stays with the predecessor");
                 Stage.until(
                         "all of them to return",
                         () -> first.handlers.stream().allMatch(lines -> lines.told.contains("Returned")));
@@ -177,7 +179,7 @@ interface LeavingBehaviours extends Stage {
                 Client client =
                         Client.secure(first.port(), certificate).say("a\n").hears("1 1 a");
                 Server second = server().with(secure).listen(Server.ANY_PORT).ready()) {
-            log.says("1 (SslHandler keeps what cannot be exported)");
+            log.says("1 (SslHandler keeps what cannot be exported: end TLS in front of this process to have it move)");
             assertEquals(1, first.netty.stayed());
             client.say("b\n").hears("1 2 b");
             try (Client newcomer = Client.secure(second.port(), certificate)) {

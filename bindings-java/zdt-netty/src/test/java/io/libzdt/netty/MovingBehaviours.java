@@ -82,7 +82,7 @@ interface MovingBehaviours extends Stage {
             Stage.goesOn(successor);
             client.hears("1 2 bc").say("d\n").hears("1 3 d");
             assertEquals(1, server.handlers.size());
-            assertEquals(List.of("registered", "active", "Returned"), server.handlers.get(0).told);
+            assertEquals(List.of("registered", "active", "Returned", "Drain"), server.handlers.get(0).told);
         }
     }
 
@@ -222,7 +222,8 @@ interface MovingBehaviours extends Stage {
             Lines lines = server.handlers.get(0);
             Stage.until("the handler to be removed", () -> lines.told.contains("removed"));
             assertEquals(
-                    List.of("registered", "active", "Returned", "inactive", "unregistered", "removed"), lines.told);
+                    List.of("registered", "active", "Returned", "Drain", "inactive", "unregistered", "removed"),
+                    lines.told);
         }
     }
 

@@ -1,7 +1,5 @@
 package io.libzdt.netty;
 
-import io.netty.channel.IoHandlerFactory;
-import io.netty.channel.epoll.EpollIoHandler;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -14,7 +12,8 @@ final class NettyEpollTest
                 LeavingBehaviours,
                 HttpBehaviours,
                 WebSocketBehaviours,
-                FarewellBehaviours {
+                FarewellBehaviours,
+                OwnFarewellBehaviours {
     @TempDir
     private Path directory;
 
@@ -24,7 +23,7 @@ final class NettyEpollTest
     }
 
     @Override
-    public IoHandlerFactory transport() {
-        return EpollIoHandler.newFactory();
+    public Loops transport() {
+        return Loops.EPOLL;
     }
 }

@@ -1,7 +1,5 @@
 package io.libzdt.netty;
 
-import io.netty.channel.IoHandlerFactory;
-import io.netty.channel.nio.NioIoHandler;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -14,7 +12,8 @@ final class NettyNioTest
                 LeavingBehaviours,
                 HttpBehaviours,
                 WebSocketBehaviours,
-                FarewellBehaviours {
+                FarewellBehaviours,
+                OwnFarewellBehaviours {
     @TempDir
     private Path directory;
 
@@ -24,7 +23,7 @@ final class NettyNioTest
     }
 
     @Override
-    public IoHandlerFactory transport() {
-        return NioIoHandler.newFactory();
+    public Loops transport() {
+        return Loops.NIO;
     }
 }

@@ -1,6 +1,5 @@
 package io.libzdt.netty;
 
-import io.netty.channel.nio.NioIoHandler;
 import java.nio.file.Path;
 import java.time.Duration;
 
@@ -9,7 +8,7 @@ final class Poor {
     private Poor() {}
 
     public static void main(String[] arguments) throws Exception {
-        try (Server server = new Server(Path.of(arguments[0]), NioIoHandler.newFactory()).listen(Server.ANY_PORT)) {
+        try (Server server = new Server(Path.of(arguments[0]), Loops.NIO).listen(Server.ANY_PORT)) {
             server.netty.spread(Duration.ZERO);
             server.ready();
             try (Client client = new Client(server.port()).say("a\n").hears("1 1 a")) {

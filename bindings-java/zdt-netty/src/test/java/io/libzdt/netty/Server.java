@@ -8,8 +8,6 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.IoHandlerFactory;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.handler.codec.LineBasedFrameDecoder;
 import io.netty.handler.codec.string.StringDecoder;
 import io.netty.handler.codec.string.StringEncoder;
@@ -36,14 +34,14 @@ final class Server implements AutoCloseable {
     private Consumer<ChannelPipeline> change = pipeline -> {};
     private Channel listener;
 
-    Server(Path path, IoHandlerFactory transport) throws Exception {
+    Server(Path path, Loops transport) throws Exception {
         this(path, transport, config());
     }
 
-    Server(Path path, IoHandlerFactory transport, Config.Builder config) throws Exception {
+    Server(Path path, Loops transport, Config.Builder config) throws Exception {
         takeover = Takeover.open(path, config.build());
         netty = NettyTakeover.of(takeover);
-        group = new MultiThreadIoEventLoopGroup(2, transport);
+        group = transport.group(2);
         bootstrap = new ServerBootstrap().group(group).childHandler(new ChannelInitializer<Channel>() {
             @Override
             protected void initChannel(Channel channel) {

@@ -21,6 +21,9 @@ class Site implements AutoCloseable {
     /** How many connections a successor did not take. */
     final AtomicLong returned = new AtomicLong();
 
+    /** How many connections' handlers were told the end. */
+    final AtomicLong ended = new AtomicLong();
+
     /** Of all connections, in the order in which they came. */
     final List<ChannelPipeline> pipelines = new CopyOnWriteArrayList<>();
 
@@ -37,6 +40,12 @@ class Site implements AutoCloseable {
                 public void channelRead(ChannelHandlerContext ctx, Object message) {
                     read.addAndGet(((ByteBuf) message).readableBytes());
                     ctx.fireChannelRead(message);
+                }
+
+                @Override
+                public void channelInactive(ChannelHandlerContext ctx) {
+                    ended.incrementAndGet();
+                    ctx.fireChannelInactive();
                 }
 
                 @Override

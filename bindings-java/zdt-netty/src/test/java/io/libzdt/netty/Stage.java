@@ -10,7 +10,6 @@ import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
 import io.libzdt.ZdtStateException;
 import io.netty.channel.Channel;
-import io.netty.channel.IoHandlerFactory;
 import io.netty.util.concurrent.SingleThreadEventExecutor;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,7 +23,7 @@ interface Stage {
 
     Path path();
 
-    IoHandlerFactory transport();
+    Loops transport();
 
     /** The next generation, which does not listen yet. */
     default Server server() throws Exception {

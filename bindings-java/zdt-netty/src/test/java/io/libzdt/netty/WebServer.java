@@ -9,8 +9,6 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.IoHandlerFactory;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
@@ -45,10 +43,10 @@ final class WebServer implements AutoCloseable {
     private final EventLoopGroup group;
     private final Channel listener;
 
-    WebServer(Path path, IoHandlerFactory transport, Config.Builder config, Duration spread) throws Exception {
+    WebServer(Path path, Loops transport, Config.Builder config, Duration spread) throws Exception {
         takeover = Takeover.open(path, config.build());
         netty = NettyTakeover.of(takeover).spread(spread);
-        group = new MultiThreadIoEventLoopGroup(2, transport);
+        group = transport.group(2);
         SslContext tls = SslContextBuilder.forServer(
                         CERTIFICATE.getKeyPair().getPrivate(), CERTIFICATE.getCertificatePath())
                 .sslProvider(SslProvider.JDK)

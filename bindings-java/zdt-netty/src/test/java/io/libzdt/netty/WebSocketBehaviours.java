@@ -1,9 +1,16 @@
 package io.libzdt.netty;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.netty.handler.codec.http.websocketx.CloseWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -133,12 +140,102 @@ interface WebSocketBehaviours extends Stage {
             try (Chats second = new Chats(this, Chats.COMPRESSED)) {
                 returnsTo(first);
                 chatter.sayCompressed("a").hears("1 a");
+                Stage.until("what was made for it to be told the end", () -> second.ended.get() > 0);
+                second.pipelines.get(0).channel().closeFuture().sync();
+                assertEquals(1, second.ended.get());
             }
         }
     }
 
     private static void returnsTo(Site first) throws Exception {
         Stage.until("it to return", () -> first.returned.get() == 1);
+    }
+
+    /** While the goodbye is under way the connection is not moved, nor is the other side's goodbye held back. */
+    @Test
+    default void a_websocket_that_says_goodbye_ends_where_it_is() throws Exception {
+        try (Chats first = chats();
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1")) {
+            first.pipelines.get(0).writeAndFlush(new CloseWebSocketFrame()).sync();
+            chatter.hears(Chatter.FINAL | Chatter.CLOSE, "");
+            try (Chats second = chats()) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                chatter.say(Chatter.frame(Chatter.FINAL | Chatter.CLOSE, new byte[0]))
+                        .hearsTheEnd();
+                first.awaitDone();
+                assertEquals(0, second.pipelines.size());
+            }
+        }
+    }
+
+    /** A message of the server's that has begun. */
+    @Test
+    default void a_websocket_moves_when_what_it_is_being_told_is_whole() throws Exception {
+        try (Chats first = new Chats(this, Chats.CHUNKED);
+                Chatter chatter = new Chatter(first.port(), "/chat").hears("welcome 1")) {
+            first.pipelines
+                    .get(0)
+                    .writeAndFlush(new TextWebSocketFrame(false, 0, "one"))
+                    .sync();
+            try (Chats second = new Chats(this, Chats.CHUNKED)) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                chatter.hears(Chatter.TEXT, "one").say(Chatter.frame(Chatter.FINAL | Chatter.PING, new byte[0]));
+                chatter.hears(Chatter.FINAL | Chatter.PONG, "");
+                first.pipelines.get(0).writeAndFlush(new ContinuationWebSocketFrame(true, 0, "two"));
+                chatter.hears(Chatter.FINAL | Chatter.CONTINUATION, "two");
+                first.awaitDone();
+                chatter.say("b").hears("2 b");
+            }
+        }
+    }
+
+    /** The application has seen the first part, and may have answered it. */
+    @Test
+    default void a_message_that_the_application_hears_in_parts_is_heard_to_its_end_by_one() throws Exception {
+        try (Chats first = new Chats(this, Chats.BY_HAND);
+                Chatter chatter = new Chatter(first.port(), "/chat")) {
+            chatter.say(Chatter.frame(Chatter.TEXT, "one".getBytes(UTF_8))).hears("1 one");
+            try (Chats second = new Chats(this, Chats.BY_HAND)) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                assertEquals(1, first.server.netty.toMove());
+                chatter.say(Chatter.frame(Chatter.FINAL | Chatter.CONTINUATION, "two".getBytes(UTF_8)));
+                first.awaitDone();
+                chatter.say("b").hears("2 b");
+            }
+        }
+    }
+
+    @Test
+    default void a_frame_that_is_too_large_to_be_kept_is_read_to_its_end() throws Exception {
+        byte[] frame = Chatter.frame(
+                Chatter.FINAL | Chatter.TEXT, "x".repeat(Stretch.LIMIT + 100).getBytes(UTF_8));
+        try (Chats first = new Chats(this, Chats.LARGE, false);
+                Chatter chatter = new Chatter(first.port(), "/chat")) {
+            long before = first.read.get();
+            chatter.say(Arrays.copyOf(frame, frame.length - 1));
+            Stage.until("it to be read", () -> first.read.get() == before + frame.length - 1);
+            try (Chats second = new Chats(this, Chats.LARGE, false)) {
+                Stage.until("its turn to move", () -> first.watch().isHolding());
+                assertEquals(1, first.server.netty.toMove());
+                chatter.say(Arrays.copyOfRange(frame, frame.length - 1, frame.length))
+                        .hears("1 " + (Stretch.LIMIT + 100));
+                first.awaitDone();
+                chatter.say("b").hears("2 b");
+            }
+        }
+    }
+
+    @Test
+    default void a_state_that_was_mutilated_is_refused() throws Exception {
+        byte[] state = new WebSocketState(new byte[3], new byte[1], new byte[0], new byte[2]).toBytes();
+        byte[] mark = Arrays.copyOf(state, 11);
+        assertTrue(WebSocketState.is(mark));
+        for (int length = mark.length; length < state.length; length++) {
+            byte[] part = Arrays.copyOf(state, length);
+            assertThrows(IOException.class, () -> WebSocketState.of(part));
+        }
+        assertThrows(IOException.class, () -> WebSocketState.of(Arrays.copyOf(state, state.length + 1)));
+        assertArrayEquals(state, WebSocketState.of(state).toBytes());
     }
 
     @Test

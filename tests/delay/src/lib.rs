@@ -1,8 +1,8 @@
 //! A round trip of some milliseconds, where the kernel has no netem: a TUN device whose packets come back after a while with
 //! source and destination swapped. Who connects to 10.99.0.2 reaches 10.99.0.1, which is here too.
 
-use crate::Result;
 use nix::libc;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,8 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Where the server listens.
-pub const HERE: &str = "10.99.0.1:0";
+/// Where the server listens, if not everywhere.
+pub const HERE: &str = "10.99.0.1";
 /// Where the clients find it.
 pub const THERE: &str = "10.99.0.2";
 
@@ -33,15 +33,16 @@ mod tun {
 /// _IOW('T', 202, int), linux/if_tun.h.
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 
-/// This program again, in a network namespace of its own, with a device for [`start`]. Needs root.
-pub fn in_namespace() -> Result<Command> {
+/// `program` (with arguments that the caller adds), in a network namespace of its own, with a device for [`start`], which it
+/// is to call. Needs root.
+pub fn in_namespace(program: &impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--net", "--", "sh", "-c", PREPARE]).arg(std::env::current_exe()?);
-    Ok(command)
+    command.args(["--net", "--", "sh", "-c", PREPARE]).arg(program);
+    command
 }
 
 /// Begins to relay with this round trip. For as long as the program runs.
-pub fn start(round_trip: Duration) -> Result<()> {
+pub fn start(round_trip: Duration) -> io::Result<()> {
     let mut device = open()?;
     let mut back = device.try_clone()?;
     let (send, receive) = mpsc::channel::<(Instant, Vec<u8>)>();
@@ -69,7 +70,7 @@ pub fn start(round_trip: Duration) -> Result<()> {
     Ok(())
 }
 
-fn open() -> Result<File> {
+fn open() -> io::Result<File> {
     let device = File::options().read(true).write(true).open("/dev/net/tun")?;
     // SAFETY: all-zero is a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

@@ -1,0 +1,163 @@
+//! `zdt-takeovers COMMAND...`: a server, clients, and takeovers under their load, each the same command typed again, or another
+//! one in turn. Whoever was taken over from is to end well by itself, and the clients are not to notice.
+
+mod server;
+
+use clap::Parser;
+use serde::Serialize;
+use server::Server;
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+use zdt_load::{Load, Report, Settings, generation};
+
+/// Any failure.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[derive(Parser)]
+#[command(about = "Takeovers of a server of HTTP under load")]
+struct Options {
+    /// What starts a server, for the shell. It is given `--takeover PATH --port N`, prints a line `ready`, and ends with 0 once
+    /// it was taken over from. Several take turns.
+    #[arg(required = true)]
+    commands: Vec<String>,
+    /// How many.
+    #[arg(long, default_value_t = 2)]
+    takeovers: usize,
+    /// Where the clients find the port; 10.99.0.2 under zdt-delay.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// Milliseconds between two takeovers.
+    #[arg(long, default_value_t = 1500)]
+    settle: u64,
+    /// Seconds that a server has to get ready, and a predecessor to end.
+    #[arg(long, default_value_t = 60)]
+    bound: u64,
+    /// Where the report and what the servers print go.
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    load: Settings,
+}
+
+/// What became of it all.
+#[derive(Serialize)]
+struct Outcome {
+    takeovers: Vec<Takeover>,
+    load: Report,
+    failures: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Takeover {
+    command: String,
+    generation: String,
+    /// From the start of the successor's process until it is ready.
+    ready_ms: u128,
+    /// From there until the predecessor has ended.
+    left_ms: u128,
+}
+
+struct Scene<'a> {
+    options: &'a Options,
+    socket: PathBuf,
+    address: SocketAddr,
+    bound: Duration,
+}
+
+impl Scene<'_> {
+    fn start(&self, number: usize) -> Result<Server> {
+        let command = &self.options.commands[number % self.options.commands.len()];
+        let log = self.options.out.join(format!("{}.log", number + 1));
+        let mut server = Server::start(command, &self.socket, self.address.port(), &log)?;
+        server.ready(self.bound)?;
+        Ok(server)
+    }
+
+    /// Those who serve, in their order; the last one is still there.
+    fn run(&self, server: &mut Server, takeovers: &mut Vec<Takeover>) -> Result<()> {
+        let settle = Duration::from_millis(self.options.settle);
+        let mut before = generation(self.address, self.bound)?;
+        thread::sleep(settle);
+        for number in 1..=self.options.takeovers {
+            let began = Instant::now();
+            let successor = self.start(number)?;
+            let ready = began.elapsed();
+            let predecessor = std::mem::replace(server, successor);
+            let name = predecessor.name().to_owned();
+            predecessor
+                .left(self.bound)
+                .map_err(|error| format!("takeover {number}, the predecessor ({name}): {error}"))?;
+            let (left, now) = (began.elapsed() - ready, generation(self.address, self.bound)?);
+            if now == before {
+                return Err(format!("takeover {number}: {now:?} serves, before and after").into());
+            }
+            println!(
+                "takeover {number}: {now}, ready after {} ms, alone after {} ms more",
+                ready.as_millis(),
+                left.as_millis()
+            );
+            before.clone_from(&now);
+            let (command, ready_ms, left_ms) =
+                (server.name().to_owned(), ready.as_millis(), left.as_millis());
+            takeovers.push(Takeover { command, generation: now, ready_ms, left_ms });
+            thread::sleep(settle);
+        }
+        Ok(())
+    }
+}
+
+/// One that was free a moment ago.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn run(options: &Options) -> Result<Outcome> {
+    std::fs::create_dir_all(&options.out)?;
+    let folder = tempfile::tempdir()?;
+    let scene = Scene {
+        options,
+        socket: folder.path().join("zdt.sock"),
+        address: SocketAddr::new(options.host, free_port()?),
+        bound: Duration::from_secs(options.bound),
+    };
+    let mut server = scene.start(0)?;
+    let load = Load::start(scene.address, &options.load)?;
+    let (mut takeovers, mut failures) = (Vec::new(), Vec::new());
+    if let Err(error) = scene.run(&mut server, &mut takeovers) {
+        failures.push(error.to_string());
+    }
+    let load = load.stop();
+    if let Err(error) = server.terminate(scene.bound) {
+        failures.push(format!("the last server: {error}"));
+    }
+    Ok(Outcome { takeovers, load, failures })
+}
+
+fn report(outcome: &Outcome, to: &Path) -> Result<bool> {
+    print!("{}", outcome.load);
+    outcome.failures.iter().for_each(|failure| println!("FAILED {failure}"));
+    let (takeovers, failed) = (outcome.takeovers.len(), outcome.load.failed());
+    println!(
+        "{takeovers} takeovers, {} requests, {failed} failed  ({})",
+        outcome.load.requests(),
+        to.display()
+    );
+    std::fs::write(to.join("report.json"), serde_json::to_string_pretty(outcome)? + "\n")?;
+    Ok(failed == 0 && outcome.failures.is_empty())
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options).and_then(|outcome| report(&outcome, &options.out)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("zdt-takeovers: {error}  (see {})", options.out.display());
+            ExitCode::from(2)
+        }
+    }
+}
