@@ -2,6 +2,7 @@ package io.libzdt.spring;
 
 import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
+import io.libzdt.ZdtStateException;
 import java.util.concurrent.CompletionException;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.context.event.ApplicationReadyEvent;
@@ -35,8 +36,7 @@ final class TakeoverLifecycle implements SmartLifecycle, ApplicationListener<App
         ready = true;
         ConfigurableApplicationContext context = event.getApplicationContext();
         Thread waiting = new Thread(() -> endWithTheTakeover(context), "libzdt-done");
-        waiting.setDaemon(true);
-        waiting.start();
+        waiting.start(); // it keeps the process alive: some web servers do not, once their listener is closed
     }
 
     private void endWithTheTakeover(ConfigurableApplicationContext context) {
@@ -64,11 +64,15 @@ final class TakeoverLifecycle implements SmartLifecycle, ApplicationListener<App
         if (ready) {
             try {
                 takeover.drain();
+            } catch (ZdtException | ZdtStateException e) {
+                LOG.log(System.Logger.Level.DEBUG, "it drains already, or is done", e);
+            }
+            try {
                 takeover.awaitDone();
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
-            } catch (ZdtException | RuntimeException e) {
-                LOG.log(System.Logger.Level.DEBUG, "there is nothing left to drain", e);
+            } catch (ZdtException | CompletionException e) {
+                LOG.log(System.Logger.Level.DEBUG, "the takeover has failed", e);
             }
         }
     }
