@@ -84,7 +84,8 @@ public class TakeoverAutoConfiguration {
         WebServerFactoryCustomizer<NettyReactiveWebServerFactory> libzdtNetty(TakeoverLoops loops) {
             return factory -> {
                 factory.setResourceFactory(null); // its event loops would take the place of ours
-                factory.addServerCustomizers(server -> server.runOn(loops.at(factory)));
+                // NIO: reactor-netty asks each channel for its parent, and an adopted one has none over epoll.
+                factory.addServerCustomizers(server -> server.runOn(loops.at(factory), false));
             };
         }
     }
