@@ -29,6 +29,8 @@ for name in "${names[@]}"; do
     case $name in
     netty-http) load=(--clients "$http,web-socket=4" --keep "$moves" --body 4000000) ;;
     spring-webflux | vertx) load=(--clients "$http,web-socket=4" --keep "$moves") ;;
+    # It speaks HTTP/2 alone.
+    grpc) load=(--witness "java -cp 'examples/java/grpc/target/app/*' io.libzdt.examples.grpc.Load") ;;
     *) load=(--clients "$http") ;;
     esac
     # Where nothing but the socket is to be said, the predecessor stays for its ten seconds.

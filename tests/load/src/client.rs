@@ -165,7 +165,7 @@ impl Client {
             }
         };
         let messages =
-            [self.body(10, 0), self.body(if self.round.is_multiple_of(10) { 70_000 } else { 200 }, 1)];
+            [self.body(10, 0), self.body(if self.round.is_multiple_of(10) { 50_000 } else { 200 }, 1)];
         websocket.echo(&messages).await?;
         self.websocket = Some(websocket);
         Ok(messages.len() as u64)

@@ -5,7 +5,7 @@ mod server;
 
 use clap::Parser;
 use serde::Serialize;
-use server::Server;
+use server::{Server, Witness};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,10 @@ struct Options {
     /// Where the report and what the servers print go.
     #[arg(long)]
     out: PathBuf,
+    /// For the shell: a client of another protocol than HTTP, in the place of ours. It is given the host and the port, goes on
+    /// until its standard input ends, and ends with 0 if nothing failed.
+    #[arg(long)]
+    witness: Option<String>,
     #[command(flatten)]
     load: Settings,
 }
@@ -77,10 +81,18 @@ impl Scene<'_> {
         Ok(server)
     }
 
+    /// Who serves; where that cannot be asked, whoever is to.
+    fn who(&self, number: usize) -> Result<String> {
+        match self.options.witness {
+            Some(_) => Ok(format!("server {}", number + 1)),
+            None => Ok(generation(self.address, self.bound)?),
+        }
+    }
+
     /// Those who serve, in their order; the last one is still there.
     fn run(&self, server: &mut Server, takeovers: &mut Vec<Takeover>) -> Result<()> {
         let settle = Duration::from_millis(self.options.settle);
-        let mut before = generation(self.address, self.bound)?;
+        let mut before = self.who(0)?;
         thread::sleep(settle);
         for number in 1..=self.options.takeovers {
             let began = Instant::now();
@@ -91,7 +103,7 @@ impl Scene<'_> {
             predecessor
                 .left(self.bound)
                 .map_err(|error| format!("takeover {number}, the predecessor ({name}): {error}"))?;
-            let (left, now) = (began.elapsed() - ready, generation(self.address, self.bound)?);
+            let (left, now) = (began.elapsed() - ready, self.who(number)?);
             if now == before {
                 return Err(format!("takeover {number}: {now:?} serves, before and after").into());
             }
@@ -125,12 +137,21 @@ fn run(options: &Options) -> Result<Outcome> {
         bound: Duration::from_secs(options.bound),
     };
     let mut server = scene.start(0)?;
-    let load = Load::start(scene.address, &options.load)?;
+    let load = match options.witness {
+        None => Some(Load::start(scene.address, &options.load)?),
+        Some(_) => None,
+    };
+    let witness =
+        options.witness.as_ref().map(|command| Witness::start(command, scene.address, &options.out));
+    let witness = witness.transpose()?;
     let (mut takeovers, mut failures) = (Vec::new(), Vec::new());
     if let Err(error) = scene.run(&mut server, &mut takeovers) {
         failures.push(error.to_string());
     }
-    let load = load.stop();
+    let load = load.map(Load::stop).unwrap_or_default();
+    if let Some(Err(error)) = witness.map(|witness| witness.stop(scene.bound)) {
+        failures.push(format!("the witness: {error}"));
+    }
     if let Err(error) = server.terminate(scene.bound) {
         failures.push(format!("the last server: {error}"));
     }

@@ -5,6 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -83,14 +84,50 @@ impl Server {
     }
 
     fn ended(&mut self, bound: Duration) -> Result<Option<ExitStatus>> {
-        let began = Instant::now();
-        loop {
-            let status = self.process.try_wait()?;
-            if status.is_some() || began.elapsed() > bound {
-                return Ok(status);
-            }
-            thread::sleep(Duration::from_millis(5));
+        ended(&mut self.process, bound)
+    }
+}
+
+fn ended(process: &mut Child, bound: Duration) -> Result<Option<ExitStatus>> {
+    let began = Instant::now();
+    loop {
+        let status = process.try_wait()?;
+        if status.is_some() || began.elapsed() > bound {
+            return Ok(status);
         }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A client of a protocol that only its server's own library speaks; killed when dropped.
+pub struct Witness(Child);
+
+impl Witness {
+    /// Starts it; what it prints goes to `witness.log` in `out`.
+    pub fn start(command: &str, server: SocketAddr, out: &Path) -> Result<Witness> {
+        let log = File::create(out.join("witness.log"))?;
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("exec {command} \"$0\" \"$1\""));
+        shell.arg(server.ip().to_string()).arg(server.port().to_string());
+        Ok(Witness(shell.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).spawn()?))
+    }
+
+    /// Whether it is content.
+    pub fn stop(mut self, bound: Duration) -> Result<()> {
+        drop(self.0.stdin.take());
+        match ended(&mut self.0, bound)? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(format!("it ended with {status}: see witness.log").into()),
+            None => Err(format!("still there after {bound:?}").into()),
+        }
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        // As below.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -20,8 +20,7 @@ interface Goodbye {
     /** The one for this pipeline; null: nobody knows what is spoken. */
     static Goodbye of(Leave leave) {
         // HTTP comes last: its observer stays where another protocol took over. Each class is touched only when it is
-        // its
-        // turn, which a method reference would do at once.
+        // its turn, which a method reference would do at once.
         List<Function<Leave, Goodbye>> kinds = List.of(
                 Goodbye::own,
                 asked -> Http2Goodbye.of(asked),
@@ -42,10 +41,24 @@ interface Goodbye {
 
     /** Behind TLS it turns out only with its handshake what is spoken: {@link Leaving#spokenIs} follows. */
     static void lookBehindTls(Leaving connection) {
-        try {
+        if (Tls.IS_THERE) {
             Negotiation.await(connection);
-        } catch (NoClassDefFoundError absent) {
-            // As above.
+        }
+    }
+
+    /** Every connection asks, and where a class is missing each look for it costs as much as accepting one: so one looks once. */
+    final class Tls {
+        static final boolean IS_THERE = isThere();
+
+        private Tls() {}
+
+        private static boolean isThere() {
+            try {
+                Class.forName("io.netty.handler.ssl.SslHandler", false, Goodbye.class.getClassLoader());
+                return true;
+            } catch (ClassNotFoundException absent) {
+                return false;
+            }
         }
     }
 
