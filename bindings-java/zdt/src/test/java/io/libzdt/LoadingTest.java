@@ -75,6 +75,7 @@ class LoadingTest {
         assertEquals(0, ran.code, ran.output);
         assertTrue(ran.output.contains("left behind: []"), ran.output);
         assertTrue(ran.output.contains("java.nio works"), ran.output);
+        assertTrue(ran.output.contains("datagrams work"), ran.output);
     }
 
     @Test
@@ -149,11 +150,10 @@ class LoadingTest {
         return Stream.of(place, command).flatMap(Arrays::stream).toArray(String[]::new);
     }
 
-    /** A JDK whose insides changed: here one whose IOUtil has lost what we call. */
-    @Test
-    void on_an_unknown_jdk_descriptors_work_and_channels_say_what_is_missing() throws Exception {
-        Path source = place.directory().resolve("IOUtil.java");
-        Files.writeString(source, "package sun.nio.ch; public class IOUtil {}");
+    /** Options for a JDK whose insides changed: this class of {@code sun.nio.ch} has lost all that we call. */
+    private String[] without(String name) throws IOException {
+        Path source = place.directory().resolve(name + ".java");
+        Files.writeString(source, "package sun.nio.ch; public class " + name + " {}");
         Path patch = place.directory().resolve("patch");
         int compiled = ToolProvider.getSystemJavaCompiler()
                 .run(
@@ -167,12 +167,25 @@ class LoadingTest {
                         source.toString());
         assertEquals(0, compiled);
         // Named, since unpacking a file takes an IOUtil that works.
-        Ran ran = run("--patch-module", "java.base=" + patch, "-Dzdt.native.path=" + built());
+        return new String[] {"--patch-module", "java.base=" + patch, "-Dzdt.native.path=" + built()};
+    }
+
+    @Test
+    void on_an_unknown_jdk_descriptors_work_and_channels_say_what_is_missing() throws Exception {
+        Ran ran = run(without("IOUtil"));
         assertTrue(ran.code != 0, ran.output);
         assertTrue(ran.output.contains("descriptors work"), ran.output);
         assertTrue(ran.output.contains("unsupported (205): java " + System.getProperty("java.version")), ran.output);
         assertTrue(ran.output.contains("newFD"), ran.output);
         assertTrue(ran.output.contains("Netty's epoll transport"), ran.output);
+    }
+
+    @Test
+    void where_only_datagrams_are_unknown_the_other_channels_work() throws Exception {
+        Ran ran = run(without("DatagramChannelImpl"));
+        assertEquals(0, ran.code, ran.output);
+        assertTrue(ran.output.contains("java.nio works"), ran.output);
+        assertTrue(ran.output.contains("no datagrams: unsupported (205): java "), ran.output);
     }
 
     /** JEP 472: so far a warning; what is to become the default is clear about what to do. */

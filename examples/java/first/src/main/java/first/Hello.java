@@ -1,3 +1,4 @@
+// GUIDE: begin
 package first;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -29,3 +30,4 @@ class Hello extends SimpleChannelInboundHandler<FullHttpRequest> {
         context.writeAndFlush(response);
     }
 }
+// GUIDE: end

@@ -1,3 +1,4 @@
+// GUIDE: begin
 package first;
 
 import io.libzdt.Takeover;
@@ -18,7 +19,6 @@ public class Server {
         var path = Path.of(arguments[0]);
         var address = new InetSocketAddress("127.0.0.1", Integer.parseInt(arguments[1]));
         var group = new MultiThreadIoEventLoopGroup(NioIoHandler.newFactory());
-        // SERVER: begin
         var takeover = Takeover.open(path); // finds a predecessor, or is the first
         var netty = NettyTakeover.of(takeover);
         var bootstrap = new ServerBootstrap().group(group).childHandler(new ChannelInitializer<Channel>() {
@@ -32,7 +32,7 @@ public class Server {
         takeover.drainAtShutdown(Duration.ofSeconds(35)); // SIGTERM: what is being served is served to its end
         takeover.ready(); // from here on we accept, and a predecessor offers its connections
         takeover.awaitDone(); // a successor has everything
-        // SERVER: end
         group.shutdownGracefully();
     }
 }
+// GUIDE: end

@@ -3,6 +3,7 @@ package io.libzdt.loading;
 import io.libzdt.Descriptors;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
+import io.libzdt.ZdtException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
@@ -26,6 +27,13 @@ public final class Program {
             }
             Descriptors.serverSocketChannel(listener).close();
             System.out.println("java.nio works");
+            try {
+                takeover.datagramListener("dns", ListenerSpec.udp("127.0.0.1:0"))
+                        .close();
+                System.out.println("datagrams work");
+            } catch (ZdtException e) {
+                System.out.println("no datagrams: " + e.getMessage());
+            }
         }
     }
 }
