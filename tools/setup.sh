@@ -33,6 +33,9 @@ if [[ ${1:-test} == test ]]; then
     need readelf binutils
     need pkg-config pkg-config
     need valgrind valgrind
+    # A user's jars are looked into.
+    need unzip unzip
+    need zip zip
     for component in fmt clippy; do
         cargo "$component" --version >/dev/null 2>&1 && continue
         command -v rustup >/dev/null || die "cargo $component is missing: install it beside your Rust, then call again"
