@@ -176,6 +176,31 @@ pub fn inbound_handler<'local>(
     )
 }
 
+/// A channel of Netty's epoll that has a parent, as accepted ones have: that constructor is none of its face. `remote` is
+/// null for a socket of Unix.
+pub fn epoll_channel<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    channel: JClass<'local>,
+    socket: JClass<'local>,
+    parent: JObject<'local>,
+    number: jint,
+    remote: JObject<'local>,
+) -> Result<JObject<'local>> {
+    known(env, |env| {
+        let socket = env.new_object(&socket, jni_sig!((number: jint) -> ()), &[number.into()])?;
+        if remote.is_null() {
+            let sig = jni_sig!((parent: io.netty.channel.Channel, socket: io.netty.channel.epoll.LinuxSocket) -> ());
+            return env.new_object(&channel, sig, &[(&parent).into(), (&socket).into()]);
+        }
+        let sig = jni_sig!(
+            (parent: io.netty.channel.Channel, socket: io.netty.channel.epoll.LinuxSocket, remote: java.net.InetSocketAddress)
+                -> ()
+        );
+        env.new_object(&channel, sig, &[(&parent).into(), (&socket).into(), (&remote).into()])
+    })
+}
+
 pub fn java_channel<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,

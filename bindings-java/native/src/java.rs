@@ -115,6 +115,13 @@ bind_java_type! {
             sig = (combined: java.lang.Object) -> java.lang.Object,
             fn = channels::inbound_handler,
         },
+        static fn epoll_channel {
+            sig = (
+                channel: java.lang.Class, socket: java.lang.Class, parent: java.lang.Object, descriptor: jint,
+                remote: java.net.InetSocketAddress
+            ) -> java.lang.Object,
+            fn = channels::epoll_channel,
+        },
         static fn java_channel {
             sig = (channel: java.lang.Object) -> java.lang.Object,
             fn = channels::java_channel,

@@ -45,6 +45,7 @@ final class Adoption {
         }
         if (!child.channel.isOpen() || !child.hasEventLoop()) { // nobody else would answer
             refuse(new IllegalStateException("nothing here registers it with an event loop"));
+            netty.endIfItsLoopsEnded(listening);
         }
     }
 

@@ -18,6 +18,7 @@ final class Arrivals {
     /** A millisecond's work or two, if one event loop has all of it. */
     private static final int MANY = 32;
 
+    private final NettyTakeover netty;
     private final Listening listening;
     private final Queue<Adoption> waiting = new ConcurrentLinkedQueue<>();
     /** On their way to their event loops, and not answered yet. */
@@ -25,7 +26,8 @@ final class Arrivals {
     /** A task of the listener's event loop sees to those that wait, or is about to. */
     private final AtomicBoolean active = new AtomicBoolean();
 
-    Arrivals(Listening listening) {
+    Arrivals(NettyTakeover netty, Listening listening) {
+        this.netty = netty;
         this.listening = listening;
     }
 
@@ -56,6 +58,7 @@ final class Arrivals {
             }
             active.set(false);
             goOn();
+            netty.endIfItsLoopsEnded(listening);
         }
     }
 

@@ -1,6 +1,9 @@
 package io.libzdt.netty;
 
+import io.libzdt.Descriptors;
+import io.libzdt.ErrorKind;
 import io.libzdt.ZdtException;
+import io.libzdt.internal.NettyInternals;
 import io.netty.channel.Channel;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.EpollDomainSocketChannel;
@@ -10,18 +13,53 @@ import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.unix.Socket;
 import io.netty.channel.unix.UnixChannel;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.Optional;
 
 /** Over Netty's own epoll. Touched only where that is on the class path. */
 final class EpollTransport implements Transport {
+    private static final Class<?> SOCKET = socket();
+
+    private static Class<?> socket() {
+        try {
+            return Class.forName(
+                    "io.netty.channel.epoll.LinuxSocket", false, EpollSocketChannel.class.getClassLoader());
+        } catch (ClassNotFoundException unknown) {
+            return EpollSocketChannel.class; // which has no constructor like its
+        }
+    }
+
     @Override
     public ServerChannel server(int descriptor) throws ZdtException {
         return Transport.make(descriptor, EpollServerSocketChannel::new, EpollServerDomainSocketChannel::new);
     }
 
-    /** No constructor takes both a descriptor and a parent: such a channel has none. */
+    /** With its parent, which frameworks ask for; where this Netty cannot do that, without. */
     @Override
     public Channel connection(Channel parent, int descriptor) throws ZdtException {
-        return Transport.make(descriptor, EpollSocketChannel::new, EpollDomainSocketChannel::new);
+        return Transport.<Channel>make(
+                descriptor,
+                tcp -> connected(EpollSocketChannel.class, parent, tcp, peer(tcp))
+                        .orElseGet(() -> new EpollSocketChannel(tcp)),
+                unix -> connected(EpollDomainSocketChannel.class, parent, unix, null)
+                        .orElseGet(() -> new EpollDomainSocketChannel(unix)));
+    }
+
+    private static InetSocketAddress peer(int descriptor) throws ZdtException {
+        // A connection that was reset has no peer any more; reading from it will say so.
+        return Descriptors.peer(descriptor) instanceof InetSocketAddress peer ? peer : new InetSocketAddress(0);
+    }
+
+    private static Optional<Channel> connected(Class<?> type, Channel parent, int descriptor, InetSocketAddress remote)
+            throws ZdtException {
+        try {
+            return Optional.of((Channel) NettyInternals.epollChannel(type, SOCKET, parent, descriptor, remote));
+        } catch (ZdtException e) {
+            if (e.kind() != ErrorKind.UNSUPPORTED) {
+                throw e;
+            }
+            return Optional.empty();
+        }
     }
 
     @Override

@@ -22,6 +22,7 @@ final class Listening extends ChannelDuplexHandler {
         throw new IllegalStateException("no listener was taken yet");
     };
 
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final int MANY_TURNS = 200;
     private static final int A_WHILE_MS = 5;
 
@@ -29,7 +30,7 @@ final class Listening extends ChannelDuplexHandler {
     final String protocol;
     final Transport transport;
     final ServerChannel channel;
-    final Arrivals arrivals = new Arrivals(this);
+    final Arrivals arrivals;
     /** The event loops of its connections, where they are known. */
     volatile EventLoopGroup children;
 
@@ -53,6 +54,7 @@ final class Listening extends ChannelDuplexHandler {
         this.netty = netty;
         this.name = name;
         this.protocol = protocol;
+        this.arrivals = new Arrivals(netty, this);
         this.transport = Transport.of(group);
         this.descriptor = takeover.listenerDescriptor(name, spec);
         this.channel = transport.server(descriptor);
@@ -134,11 +136,6 @@ final class Listening extends ChannelDuplexHandler {
 
     /** Never accepts again: our copy of the listener is closed, and then {@code closed} is run. Any thread. */
     void close(Runnable closed) {
-        if (!channel.isRegistered()) {
-            channel.unsafe().closeForcibly();
-            closed.run();
-            return;
-        }
         try {
             channel.eventLoop().execute(() -> {
                 channel.close();
@@ -146,6 +143,39 @@ final class Listening extends ChannelDuplexHandler {
             });
         } catch (RejectedExecutionException ended) {
             closed.run(); // its event loop has closed it
+        } catch (IllegalStateException neverRegistered) {
+            channel.unsafe().closeForcibly();
+            closed.run();
+        }
+    }
+
+    /** The same, but the channel stays open without it: what an attempt that is off was offered still comes in through it. */
+    void letGo(Runnable closed) {
+        if (!channel.isRegistered()) {
+            close(closed);
+            return;
+        }
+        Runnable silence = () -> {
+            silence();
+            closed.run();
+        };
+        try {
+            channel.eventLoop()
+                    .execute(() ->
+                            channel.deregister().addListener(out -> transport.onceOutOfItsPoller(channel, silence)));
+        } catch (RejectedExecutionException ended) {
+            closed.run(); // its event loop has closed it
+        }
+    }
+
+    private void silence() {
+        try {
+            if (channel.isOpen()) { // else its number may be somebody else's by now
+                Descriptors.neuter(descriptor);
+            }
+        } catch (ZdtException e) {
+            LOG.log(System.Logger.Level.DEBUG, () -> name + " is closed, and nothing arrives any more", e);
+            channel.close();
         }
     }
 

@@ -25,6 +25,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 
 /**
@@ -67,6 +68,8 @@ import java.util.function.Consumer;
  * loops leaves the takeover, so that its predecessor resumes.
  */
 public final class NettyTakeover {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
+
     private final Takeover takeover;
     private final List<Listening> listenings = new CopyOnWriteArrayList<>();
     private final Map<Long, Child> children = new ConcurrentHashMap<>();
@@ -313,15 +316,15 @@ public final class NettyTakeover {
             turnTo(null, false);
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
-            closeListeners(listenings, () -> {});
+            closeListeners(listenings, Listening::close, () -> {});
         } else if (event instanceof Event.Aborted) {
             synchronized (this) {
                 lost = !ready;
             }
-            leave();
+            leave(Listening::letGo);
         } else if (event instanceof Event.Done) {
             endAtTheDeadline();
-            leave();
+            leave(Listening::close);
         }
     }
 
@@ -338,6 +341,16 @@ public final class NettyTakeover {
         Child child = children.get(id);
         if (child != null) {
             what.accept(child);
+        }
+    }
+
+    /** Nothing can be served here any more: without us the predecessor can go on. Any thread. */
+    void endIfItsLoopsEnded(Listening listening) {
+        if (listening.hasEnded()) {
+            LOG.log(
+                    System.Logger.Level.ERROR,
+                    () -> "libzdt leaves the takeover: the event loops of " + listening.name + " have ended");
+            takeover.close();
         }
     }
 
@@ -400,22 +413,23 @@ public final class NettyTakeover {
     }
 
     /** For good. From what the successor left to us nobody else accepts, so those who wait come first. */
-    private void closeListeners(Iterable<Listening> open, Runnable closed) throws InterruptedException {
+    private void closeListeners(Iterable<Listening> open, BiConsumer<Listening, Runnable> close, Runnable closed)
+            throws InterruptedException {
         for (Listening listening : open) {
             if (retired.contains(listening.name)) {
                 listening.empty();
             }
-            listening.close(closed);
+            close.accept(listening, closed);
         }
     }
 
-    private void leave() throws InterruptedException {
+    private void leave(BiConsumer<Listening, Runnable> close) throws InterruptedException {
         List<Listening> open = List.copyOf(listenings);
         synchronized (this) {
             leaving = true;
             closing += open.size();
         }
-        closeListeners(open, this::closed);
+        closeListeners(open, close, this::closed);
         finish();
     }
 
@@ -452,6 +466,7 @@ public final class NettyTakeover {
         }
         if (left) {
             farewells.log();
+            listenings.forEach(listening -> listening.close(() -> {}));
             takeover.close();
         }
     }

@@ -143,7 +143,7 @@ interface LeavingBehaviours extends Stage {
                         .ready();
                 Client client = new Client(first.port()).say("a\n").hears("1 1 a");
                 Server late = server().listen(Server.ANY_PORT)) {
-            Stage.until("the attempt to be off", () -> !late.listener().isOpen());
+            Stage.until("the attempt to be off", () -> !late.listener().isRegistered());
             ZdtException why = assertThrows(ZdtException.class, late::ready);
             assertEquals(ErrorKind.ATTEMPT_LOST, why.kind());
             client.say("b\n").hears("1 2 b");

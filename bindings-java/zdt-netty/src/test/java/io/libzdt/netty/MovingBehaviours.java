@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.libzdt.Adopted;
@@ -42,6 +43,21 @@ interface MovingBehaviours extends Stage {
     int LOOPS_PATIENCE_MS = 1000;
 
     int LOOPS_PATIENCE_TASKS = 64;
+
+    /** Frameworks ask for it. */
+    @Test
+    default void an_adopted_connection_has_the_listener_for_a_parent() throws Exception {
+        try (Server first = start();
+                Client client = new Client(first.port()).say("a\n").hears("1 1 a")) {
+            assertFalse(TakeoverHandler.of(first.handlers.get(0).ctx.channel()).isAdopted());
+            try (Server second = start()) {
+                client.hears("resumed");
+                Channel adopted = second.handlers.get(0).ctx.channel();
+                assertSame(second.listener(), adopted.parent());
+                assertTrue(TakeoverHandler.of(adopted).isAdopted());
+            }
+        }
+    }
 
     @Test
     default void an_adopted_connection_writes_unsent_first_and_reads_unread_first() throws Exception {

@@ -2,6 +2,7 @@ package io.libzdt.internal;
 
 import io.libzdt.Descriptors;
 import io.libzdt.ZdtException;
+import java.net.InetSocketAddress;
 import java.nio.channels.SelectableChannel;
 
 /**
@@ -32,6 +33,21 @@ public final class NettyInternals {
      * @throws ZdtException {@code UNSUPPORTED}: this Netty has no such method
      */
     public static native Object inboundHandler(Object combined) throws ZdtException;
+
+    /**
+     * A connected channel of Netty's epoll transport, with a parent.
+     *
+     * @param channel {@code EpollSocketChannel} or {@code EpollDomainSocketChannel}
+     * @param socket {@code LinuxSocket}
+     * @param parent the listening {@code Channel}
+     * @param descriptor the socket; the channel's from here on, and still the caller's if this throws
+     * @param remote the peer's address; null for a socket of Unix
+     * @return the channel
+     * @throws ZdtException {@code UNSUPPORTED}: this Netty has no such constructor
+     */
+    public static native Object epollChannel(
+            Class<?> channel, Class<?> socket, Object parent, int descriptor, InetSocketAddress remote)
+            throws ZdtException;
 
     /**
      * The descriptor of a channel of Netty's NIO transport.
