@@ -43,6 +43,10 @@ struct Options {
     /// until its standard input ends, and ends with 0 if nothing failed.
     #[arg(long)]
     witness: Option<String>,
+    /// What starts a server that stays, for servers that stand in front of one: they are taken over from, and it is the
+    /// one that answers. In their commands `{behind}` is its port.
+    #[arg(long)]
+    behind: Option<String>,
     #[command(flatten)]
     load: Settings,
 }
@@ -70,23 +74,28 @@ struct Scene<'a> {
     socket: PathBuf,
     address: SocketAddr,
     bound: Duration,
+    /// The port of the server behind them.
+    behind: Option<u16>,
 }
 
 impl Scene<'_> {
     fn start(&self, number: usize) -> Result<Server> {
-        let command = &self.options.commands[number % self.options.commands.len()];
+        let mut command = self.options.commands[number % self.options.commands.len()].clone();
+        if let Some(port) = self.behind {
+            command = command.replace("{behind}", &port.to_string());
+        }
         let log = self.options.out.join(format!("{}.log", number + 1));
-        let mut server = Server::start(command, &self.socket, self.address.port(), &log)?;
+        let mut server = Server::start(&command, &self.socket, self.address.port(), &log)?;
         server.ready(self.bound)?;
         Ok(server)
     }
 
     /// Who serves; where that cannot be asked, whoever is to.
     fn who(&self, number: usize) -> Result<String> {
-        match self.options.witness {
-            Some(_) => Ok(format!("server {}", number + 1)),
-            None => Ok(generation(self.address, self.bound)?),
+        if self.options.witness.is_some() || self.behind.is_some() {
+            return Ok(format!("server {}", number + 1));
         }
+        Ok(generation(self.address, self.bound)?)
     }
 
     /// Those who serve, in their order; the last one is still there.
@@ -130,11 +139,21 @@ fn free_port() -> Result<u16> {
 fn run(options: &Options) -> Result<Outcome> {
     std::fs::create_dir_all(&options.out)?;
     let folder = tempfile::tempdir()?;
+    let bound = Duration::from_secs(options.bound);
+    let mut behind = None;
+    if let Some(command) = &options.behind {
+        let port = free_port()?;
+        let (socket, log) = (folder.path().join("behind.sock"), options.out.join("behind.log"));
+        let mut server = Server::start(command, &socket, port, &log)?;
+        server.ready(bound)?;
+        behind = Some((port, server));
+    }
     let scene = Scene {
         options,
         socket: folder.path().join("zdt.sock"),
         address: SocketAddr::new(options.host, free_port()?),
-        bound: Duration::from_secs(options.bound),
+        bound,
+        behind: behind.as_ref().map(|(port, _)| *port),
     };
     let mut server = scene.start(0)?;
     let load = match options.witness {
@@ -154,6 +173,9 @@ fn run(options: &Options) -> Result<Outcome> {
     }
     if let Err(error) = server.terminate(scene.bound) {
         failures.push(format!("the last server: {error}"));
+    }
+    if let Some(Err(error)) = behind.map(|(_, server)| server.terminate(bound)) {
+        failures.push(format!("the server behind: {error}"));
     }
     Ok(Outcome { takeovers, load, failures })
 }

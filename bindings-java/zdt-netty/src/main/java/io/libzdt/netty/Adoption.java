@@ -1,6 +1,7 @@
 package io.libzdt.netty;
 
 import io.libzdt.Adopted;
+import io.libzdt.Companion;
 import io.libzdt.Descriptors;
 import io.libzdt.Offer;
 import io.libzdt.ZdtException;
@@ -59,7 +60,7 @@ final class Adoption {
                 join(adopted.get());
             } else {
                 isAnswered();
-                child.discard(); // it went back meanwhile
+                child.discardAll(); // it went back meanwhile
             }
         } catch (Throwable e) {
             refuse(e); // whatever the application has thrown: nobody else answers the offer
@@ -76,10 +77,14 @@ final class Adoption {
     }
 
     /** It is ours. */
-    private void join(Adopted adopted) {
+    private void join(Adopted adopted) throws ZdtException {
         try {
-            Descriptors.close(adopted.descriptor()); // we have our copy
-            Descriptors.nonBlocking(listening.transport.descriptor(child.channel));
+            Descriptors.nonBlocking(adopted.descriptor()); // of the socket, and so of our copy
+            Descriptors.close(adopted.descriptor());
+            for (Companion companion : adopted.companions()) {
+                Descriptors.nonBlocking(companion.descriptor());
+                Descriptors.close(companion.descriptor());
+            }
         } catch (ZdtException e) {
             LOG.log(System.Logger.Level.WARNING, "the connection is served all the same", e);
         }
@@ -94,7 +99,9 @@ final class Adoption {
         if (child.wantsToClose() || !child.channel.isActive()) {
             throw new IllegalStateException("its pipeline does not want it");
         }
+        child.bring(offer.companions());
         Contents.importState(child, offer.stateVersion(), offer.state());
+        child.check(offer.companions());
         if (child.wantsToClose()) {
             throw new IllegalStateException("its handlers do not want it");
         }
@@ -110,7 +117,7 @@ final class Adoption {
             offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());
         } finally {
             if (child != null) {
-                child.discard();
+                child.discardAll();
             }
         }
     }

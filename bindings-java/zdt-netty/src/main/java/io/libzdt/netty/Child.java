@@ -1,15 +1,13 @@
 package io.libzdt.netty;
 
-import io.libzdt.Descriptors;
+import io.libzdt.Companion;
 import io.libzdt.Event;
 import io.libzdt.Frozen;
 import io.libzdt.Offer;
 import io.libzdt.ZdtException;
-import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelOutboundBuffer;
-import io.netty.channel.EventLoop;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -38,8 +36,8 @@ final class Child extends Leaving {
 
     private final boolean adopted;
 
-    /** Its handlers think that it is ours already. */
-    private boolean toldActive;
+    /** What moves with it. */
+    private final Companions companions = new Companions(this);
 
     /** What the handlers are told once it is thawed. */
     private Event.Returned returned;
@@ -86,10 +84,9 @@ final class Child extends Leaving {
         if (!hasRead) {
             Contents.watch(channel.pipeline());
         }
-        String reason =
-                hasSaidGoodbye() ? "its client was told to go already" : Contents.whyNotMovable(channel.pipeline());
+        String reason = hasSaidGoodbye() ? "its client was told to go already" : companions.whyNotMovable();
         Contents.hold(channel.pipeline());
-        if (reason == null && !Contents.isIdle(channel.pipeline())) {
+        if (reason == null && !(Contents.isIdle(channel.pipeline()) && companions.areThere())) {
             migration.notNow(this); // it comes here again after the next read or flush
             return;
         }
@@ -103,34 +100,19 @@ final class Child extends Leaving {
             return;
         }
         stopLeaving();
-        ctx.flush();
-        state = State.FREEZING;
-        onceNothingIsBeingWritten(
-                -1, () -> ctx.deregister().addListener(out -> onceNothingIsBeingWritten(-1, this::offer)));
-    }
-
-    /**
-     * A flush that had its share of the event loop's time goes on in a task, which does not ask whether the channel is still
-     * registered. There is none any more when a task that came after it finds as much as before: it would have written
-     * something, or else given up until the socket takes more. What a handler has added meanwhile would hide that.
-     */
-    private void onceNothingIsBeingWritten(long before, Runnable then) {
-        long now = Contents.unsentLength(channel);
-        if (now == 0 || now == before && !written) {
-            then.run();
-        } else {
-            written = false;
-            channel.eventLoop().execute(() -> onceNothingIsBeingWritten(now, then));
-        }
+        companions.freeze(this::offer);
     }
 
     /** It has left the poller, and nobody else touches it. */
     private void offer() {
-        if (!channel.isOpen()) {
-            endedOnItsWayOut();
+        if (!companions.areFrozen()) {
+            if (channel.isOpen()) {
+                migration.notNow(this);
+                busy = true;
+            }
+            companions.thaw();
             return;
         }
-        state = State.FROZEN;
         try {
             Frozen frozen = export();
             if (frozen != null) {
@@ -138,12 +120,12 @@ final class Child extends Leaving {
                 return;
             }
             migration.notNow(this);
-            thaw();
+            companions.thaw();
             busy = true;
             remind();
         } catch (Throwable e) { // of the application's, most likely
             LOG.log(System.Logger.Level.DEBUG, () -> channel + " cannot move", e);
-            thaw();
+            companions.thaw();
             stay(e.getMessage() == null ? e.toString() : e.getMessage());
         }
     }
@@ -162,24 +144,16 @@ final class Child extends Leaving {
 
     /** It was not offered after all: its turn comes again. Any thread. */
     void goOn() {
-        onLoop(this::thaw, this::endWithoutLoop);
+        onLoop(companions::thaw, companions::endWithoutLoop);
     }
 
     /** It was not offered, and will not be. Any thread. */
     void cannotMove(String reason) {
         Runnable task = () -> {
-            thaw();
+            companions.thaw();
             stay(reason);
         };
-        onLoop(task, this::endWithoutLoop);
-    }
-
-    /** A last flush found that the client is gone. The channel is not registered any more, so nobody else tells the handlers. */
-    private void endedOnItsWayOut() {
-        if (state == State.FREEZING) {
-            channelInactive(ctx);
-            channel.pipeline().fireChannelUnregistered();
-        }
+        onLoop(task, companions::endWithoutLoop);
     }
 
     /** Null: not now. */
@@ -193,10 +167,10 @@ final class Child extends Leaving {
         if (exported == null) {
             return null;
         }
-        return Frozen.of(id, transport.descriptor(channel), protocol)
+        return companions.export(Frozen.of(id, transport.descriptor(channel), protocol)
                 .state(exported.version(), exported.state())
                 .unread(unread)
-                .unsent(unsent);
+                .unsent(unsent));
     }
 
     /** It is served here to its end, or to the drain deadline. */
@@ -208,37 +182,15 @@ final class Child extends Leaving {
         takeLeave(migration.drain, reason);
     }
 
-    /** It is ours as it was: the event loop takes it back. */
-    private void thaw() {
-        EventLoop loop = channel.eventLoop();
-        if (loop.isShuttingDown()) {
-            endWithoutLoop();
-            return;
-        }
-        loop.register(channel).addListener(registered -> {
-            if (!registered.isSuccess()) {
-                netty.forget(this);
-            }
-        });
-    }
-
-    /** Who shuts an event loop down ends its connections; this one is not on it, and would be forgotten. */
-    private void endWithoutLoop() {
-        transport.shutdown(channel);
-        closeWithoutLoop();
-    }
-
-    /** Nobody is there who could tell the handlers. */
-    private void closeWithoutLoop() {
-        channel.unsafe().closeForcibly();
-        held.fail();
+    @Override
+    void ended() {
         netty.forget(this);
     }
 
     @Override
     void thawed() {
         state = State.LIVE;
-        held.release(this);
+        release();
         tellWritability();
         if (returned != null) {
             Event.Returned told = returned;
@@ -258,49 +210,25 @@ final class Child extends Leaving {
     void returned(Event.Returned event) {
         Runnable task = () -> {
             returned = event;
-            thaw();
+            companions.thaw();
         };
-        onLoop(task, this::endWithoutLoop);
+        onLoop(task, companions::endWithoutLoop);
     }
 
     /** It was adopted: we let go of it. Any thread. */
     void settled(Event.Settled event) {
         netty.farewells.counters.moved();
-        onLoop(() -> transport.onceOutOfItsPoller(channel, () -> letGo(event)), () -> {
-            silence();
-            closeWithoutLoop();
-        });
+        onLoop(() -> companions.letGo(event), companions::closeWithoutLoop);
     }
 
-    /**
-     * The handlers see the end of a connection, and the client nothing. First the descriptor becomes a dead one, so that
-     * nothing that they do on the way reaches the client.
-     */
-    private void letGo(Event.Settled event) {
-        state = State.MOVED;
-        silence();
-        // Handed on to the successor is as good as handed on to the kernel: those writes have succeeded.
-        ChannelOutboundBuffer unsent = channel.unsafe().outboundBuffer();
-        while (unsent != null && unsent.remove()) {}
-        held.fail();
-        ctx.fireUserEventTriggered(event);
-        channel.unsafe().close(channel.newPromise());
-        ctx.fireChannelInactive();
-        channel.pipeline().fireChannelUnregistered(); // which removes the handlers
-        netty.forget(this);
+    @Override
+    public void companion(String name, Channel with) {
+        companions.add(name, with);
     }
 
-    private void silence() {
-        if (!channel.isOpen()) {
-            return; // its number may be somebody else's by now
-        }
-        try {
-            Contents.forgetUnread(channel.pipeline());
-            Descriptors.neuter(transport.descriptor(channel));
-        } catch (ZdtException e) {
-            // Out of descriptors, say. Closing alone is silent, too, since the channel is not registered.
-            LOG.log(System.Logger.Level.DEBUG, () -> channel + " is closed as it is", e);
-        }
+    @Override
+    public Channel companion(String name) {
+        return companions.take(name);
     }
 
     // ---- The successor's side.
@@ -329,10 +257,6 @@ final class Child extends Leaving {
         }
     }
 
-    boolean wantsToClose() {
-        return held.wantsToClose();
-    }
-
     /** Its handlers have something to do again before they can take the state over. */
     void tellActive() {
         toldActive = true;
@@ -340,24 +264,10 @@ final class Child extends Leaving {
         ctx.fireChannelActive();
     }
 
-    /** It is not ours, and will not be: away with it, and not a word to the client. */
-    void discard() {
-        if (toldActive) {
-            ctx.fireChannelInactive(); // Netty's own is held back
-        }
-        channel.closeFuture().addListener(closed -> held.fail());
-        if (channel.isRegistered()) {
-            transport.discard(channel);
-        } else {
-            channel.unsafe().closeForcibly();
-        }
-    }
-
     /** It is ours: what travelled comes first, in both directions. */
     void adopted(Offer offer) {
-        if (offer.unsent().length > 0) {
-            ctx.write(Unpooled.wrappedBuffer(offer.unsent()));
-        }
+        writeFirst(offer.unsent());
+        companions.writeFirst(offer.companions());
         state = State.LIVE;
         held.release(this);
         if (toldActive) {
@@ -367,10 +277,23 @@ final class Child extends Leaving {
             channelActive(ctx);
         }
         tellWritability();
-        if (offer.unread().length > 0 && channel.isActive()) {
-            channelRead(ctx, Unpooled.wrappedBuffer(offer.unread()));
-            channelReadComplete(ctx);
-        }
+        readFirst(offer.unread());
+        companions.adopted(offer.companions());
+    }
+
+    /** What came with it is built, and not read from yet. */
+    void bring(List<Companion> offered) throws ZdtException {
+        companions.bring(offered);
+    }
+
+    /** Its handlers have taken all that came with it. */
+    void check(List<Companion> offered) {
+        companions.check(offered);
+    }
+
+    /** Neither it nor what came with it is ours. */
+    void discardAll() {
+        companions.discard();
     }
 
     // ---- Both sides.

@@ -197,7 +197,7 @@ final class Contents {
         boolean first = true;
         for (Map.Entry<String, ChannelHandler> entry : pipeline) {
             ChannelHandler handler = entry.getValue();
-            if (first != handler instanceof Child) {
+            if (first != handler instanceof Front) {
                 return "a handler was put before libzdt's (use addLast, not addFirst)";
             }
             first = false;
@@ -213,8 +213,8 @@ final class Contents {
             migratable += handler instanceof Migratable ? 1 : 0;
         }
         return switch (migratable) {
-            case 0 -> watch == null ? "no handler is Migratable" : null;
-            case 1 -> null;
+            case 0 -> watch == null && pipeline.first() instanceof Child ? "no handler is Migratable" : null;
+            case 1 -> pipeline.first() instanceof Child ? null : "a companion's state is the connection's";
             default -> "more than one handler is Migratable";
         };
     }

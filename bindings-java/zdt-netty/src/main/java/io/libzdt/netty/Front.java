@@ -1,16 +1,23 @@
 package io.libzdt.netty;
 
+import io.libzdt.Descriptors;
+import io.libzdt.Event;
+import io.libzdt.ZdtException;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.ChannelPromise;
 
 /**
  * The first handler in the pipeline of every connection: what passes, and what waits, in each state. So the handlers behind
  * it notice nothing of a freeze and a thaw.
  */
-abstract sealed class Front extends TakeoverHandler permits Leaving {
+abstract sealed class Front extends TakeoverHandler permits Leaving, Beside {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
+
     enum State {
         /** Offered to us: its handlers are being made, and nothing may reach the client. */
         OFFERED,
@@ -36,6 +43,10 @@ abstract sealed class Front extends TakeoverHandler permits Leaving {
 
     /** Since whoever asks has cleared it. */
     boolean written;
+    /** Its handlers think that it is ours already. */
+    boolean toldActive;
+    /** A handler has asked for one read, and nothing has come yet. */
+    private boolean asked;
     /** While the handlers could not be told. */
     private boolean writabilityChanged;
 
@@ -50,6 +61,9 @@ abstract sealed class Front extends TakeoverHandler permits Leaving {
 
     /** The handlers have just been busy with it, and may not be any more. */
     abstract void mayBeIdle();
+
+    /** Nobody has to know of it any more. */
+    abstract void ended();
 
     private boolean isHolding() {
         return state != State.LIVE && state != State.MOVED;
@@ -136,6 +150,7 @@ abstract sealed class Front extends TakeoverHandler permits Leaving {
 
     @Override
     public void channelReadComplete(ChannelHandlerContext ctx) {
+        asked = false;
         ctx.fireChannelReadComplete();
         if ((state == State.LIVE || state == State.FREEZING) && hasReadTheEnd()) {
             transport.shutdown(channel); // Netty closes it next, and only that
@@ -153,8 +168,17 @@ abstract sealed class Front extends TakeoverHandler permits Leaving {
         if (isHolding()) {
             held.read();
         } else if (state == State.LIVE) {
+            asked = !channel.config().isAutoRead();
             ctx.read();
         }
+    }
+
+    /** The event loop has taken it back: all that waits is done now. */
+    final void release() {
+        if (asked) {
+            held.read(); // Netty has forgotten it with the registration
+        }
+        held.release(this);
     }
 
     @Override
@@ -192,5 +216,106 @@ abstract sealed class Front extends TakeoverHandler permits Leaving {
     @Override
     public void disconnect(ChannelHandlerContext ctx, ChannelPromise promise) {
         close(ctx, promise);
+    }
+
+    // ---- On its way out, or not in.
+
+    /**
+     * A flush that had its share of the event loop's time goes on in a task, which does not ask whether the channel is still
+     * registered. There is none any more when a task that came after it finds as much as before: it would have written
+     * something, or else given up until the socket takes more. What a handler has added meanwhile would hide that.
+     */
+    final void onceNothingIsBeingWritten(long before, Runnable then) {
+        long now = Contents.unsentLength(channel);
+        if (now == 0 || now == before && !written) {
+            then.run();
+        } else {
+            written = false;
+            channel.eventLoop().execute(() -> onceNothingIsBeingWritten(now, then));
+        }
+    }
+
+    /** A last flush found that the client is gone. The channel is not registered any more, so nobody else tells the handlers. */
+    final void endedOnItsWayOut() {
+        if (state == State.FREEZING) {
+            channelInactive(ctx);
+            channel.pipeline().fireChannelUnregistered();
+        }
+    }
+
+    /** Who shuts an event loop down ends its connections; this one is not on it, and would be forgotten. */
+    final void endWithoutLoop() {
+        transport.shutdown(channel);
+        closeWithoutLoop();
+    }
+
+    /** Nobody is there who could tell the handlers. */
+    final void closeWithoutLoop() {
+        channel.unsafe().closeForcibly();
+        held.fail();
+        ended();
+    }
+
+    /**
+     * The handlers see the end of a connection, and the client nothing. First the descriptor becomes a dead one, so that
+     * nothing that they do on the way reaches the client.
+     */
+    final void letGo(Event.Settled event) {
+        state = State.MOVED;
+        silence();
+        // Handed on to the successor is as good as handed on to the kernel: those writes have succeeded.
+        ChannelOutboundBuffer unsent = channel.unsafe().outboundBuffer();
+        while (unsent != null && unsent.remove()) {}
+        held.fail();
+        ctx.fireUserEventTriggered(event);
+        channel.unsafe().close(channel.newPromise());
+        ctx.fireChannelInactive();
+        channel.pipeline().fireChannelUnregistered(); // which removes the handlers
+        ended();
+    }
+
+    final void silence() {
+        if (!channel.isOpen()) {
+            return; // its number may be somebody else's by now
+        }
+        try {
+            Contents.forgetUnread(channel.pipeline());
+            Descriptors.neuter(transport.descriptor(channel));
+        } catch (ZdtException e) {
+            // Out of descriptors, say. Closing alone is silent, too, since the channel is not registered.
+            LOG.log(System.Logger.Level.DEBUG, () -> channel + " is closed as it is", e);
+        }
+    }
+
+    /** What travelled is written before anything else, */
+    final void writeFirst(byte[] unsent) {
+        if (unsent.length > 0) {
+            ctx.write(Unpooled.wrappedBuffer(unsent));
+        }
+    }
+
+    /** and read. */
+    final void readFirst(byte[] unread) {
+        if (unread.length > 0 && channel.isActive()) {
+            channelRead(ctx, Unpooled.wrappedBuffer(unread));
+            channelReadComplete(ctx);
+        }
+    }
+
+    final boolean wantsToClose() {
+        return held.wantsToClose();
+    }
+
+    /** It is not ours, and will not be: away with it, and not a word to the client. */
+    final void discard() {
+        if (toldActive) {
+            ctx.fireChannelInactive(); // Netty's own is held back
+        }
+        channel.closeFuture().addListener(closed -> held.fail());
+        if (channel.isRegistered()) {
+            transport.discard(channel);
+        } else {
+            channel.unsafe().closeForcibly();
+        }
     }
 }

@@ -361,8 +361,6 @@ public final class NettyTakeover {
                 .orElse(null);
         if (listening == null) {
             offer.refuse("nothing listens here that speaks " + offer.protocol());
-        } else if (!offer.companions().isEmpty()) {
-            offer.refuse("a connection in Netty has no companions");
         } else {
             // Where it throws the handle is closed: so the offer, and all others, are given back.
             if (listening.hasEnded()) {

@@ -102,6 +102,26 @@ interface MovingBehaviours extends Stage {
         }
     }
 
+    /** Java.nio forgets what one waits for when a channel leaves its selector. */
+    @Test
+    default void a_connection_whose_handler_asked_for_one_read_is_still_read_from_when_it_returns() throws Exception {
+        try (Server server = start();
+                Client client = new Client(server.port()).say("a\n").hears("1 1 a")) {
+            Channel channel = server.handlers.get(0).ctx.channel();
+            channel.eventLoop()
+                    .submit(() -> {
+                        channel.config().setAutoRead(false);
+                        channel.read();
+                    })
+                    .sync();
+            try (Takeover successor = bareSuccessor()) {
+                Stage.offer(successor).refuse("no");
+                Stage.goesOn(successor);
+                client.say("b\n").hears("1 2 b");
+            }
+        }
+    }
+
     @Test
     default void what_is_written_while_frozen_goes_out_when_it_returns() throws Exception {
         try (Server server = start();

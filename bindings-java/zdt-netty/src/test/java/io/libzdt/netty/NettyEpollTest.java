@@ -8,6 +8,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(300)
 final class NettyEpollTest
         implements ListeningBehaviours,
+                CompanionBehaviours,
                 MovingBehaviours,
                 LeavingBehaviours,
                 HttpBehaviours,
