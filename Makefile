@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults frameworks chain-java classic smoke papers bench-core bench-java resume reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults frameworks chain-java sidecar classic smoke papers bench-core bench-java resume reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -73,6 +73,12 @@ frameworks:
 chain-java:
 	@tools/setup.sh demo
 	@tools/chain-java.sh 20
+
+# A sidecar is replaced under load, 5,000 pairs of connections with it, on NIO and on epoll: make sidecar PAIRS=5000.
+PAIRS ?= 5000
+sidecar:
+	@tools/setup.sh demo
+	@tools/sidecar.sh $(PAIRS)
 
 # The examples of the classic flow follow each other, each language each other one.
 classic:

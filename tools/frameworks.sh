@@ -31,6 +31,13 @@ for name in "${names[@]}"; do
     spring-webflux | vertx) load=(--clients "$http,web-socket=4" --keep "$moves") ;;
     # It speaks HTTP/2 alone.
     grpc) load=(--witness "java -cp 'examples/java/grpc/target/app/*' io.libzdt.examples.grpc.Load") ;;
+    sidecar)
+        sidecar="examples/java/sidecar/run --probation-ms 1000 --upstream 127.0.0.1:{behind}"
+        everywhere build/frameworks/sidecar --takeovers 2 --clients "$http,web-socket=4" --keep "$moves" --body 4000000 \
+            --behind "env APP_HOME=build/netty-http/4.2 examples/java/netty-http/run" \
+            "$sidecar --transport nio" "$sidecar --transport epoll"
+        continue
+        ;;
     *) load=(--clients "$http") ;;
     esac
     # Where nothing but the socket is to be said, the predecessor stays for its ten seconds.

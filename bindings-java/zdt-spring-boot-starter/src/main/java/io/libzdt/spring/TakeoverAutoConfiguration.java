@@ -84,8 +84,7 @@ public class TakeoverAutoConfiguration {
         WebServerFactoryCustomizer<NettyReactiveWebServerFactory> libzdtNetty(TakeoverLoops loops) {
             return factory -> {
                 factory.setResourceFactory(null); // its event loops would take the place of ours
-                // NIO: reactor-netty asks each channel for its parent, and an adopted one has none over epoll.
-                factory.addServerCustomizers(server -> server.runOn(loops.at(factory), false));
+                factory.addServerCustomizers(server -> server.runOn(loops.at(factory)));
             };
         }
     }

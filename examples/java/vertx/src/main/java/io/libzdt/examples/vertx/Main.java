@@ -38,8 +38,7 @@ public final class Main {
                     .withTransport(new TakeoverTransport(netty, "http", ListenerSpec.tcp("0.0.0.0:" + port)))
                     .build();
             String who = "generation " + takeover.generation() + "\n";
-            // HTTP/2 without TLS is off: Vert.x would look at the first bytes before it chooses its codec.
-            var server = new HttpServerOptions().setHttp2ClearTextEnabled(false).setMaxWebSocketFrameSize(1 << 24).setMaxWebSocketMessageSize(1 << 24);
+            var server = new HttpServerOptions().setMaxWebSocketFrameSize(1 << 24).setMaxWebSocketMessageSize(1 << 24);
             vertx.createHttpServer(server)
                     .webSocketHandler(socket -> {
                         socket.textMessageHandler(socket::writeTextMessage);
