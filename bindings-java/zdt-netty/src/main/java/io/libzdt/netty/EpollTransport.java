@@ -6,10 +6,12 @@ import io.libzdt.ZdtException;
 import io.libzdt.internal.NettyInternals;
 import io.netty.channel.Channel;
 import io.netty.channel.ServerChannel;
+import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.epoll.EpollDomainSocketChannel;
 import io.netty.channel.epoll.EpollServerDomainSocketChannel;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.unix.Socket;
 import io.netty.channel.unix.UnixChannel;
 import java.io.IOException;
@@ -32,6 +34,11 @@ final class EpollTransport implements Transport {
     @Override
     public ServerChannel server(int descriptor) throws ZdtException {
         return Transport.make(descriptor, EpollServerSocketChannel::new, EpollServerDomainSocketChannel::new);
+    }
+
+    @Override
+    public DatagramChannel datagrams(int descriptor) {
+        return new EpollDatagramChannel(descriptor);
     }
 
     /** With its parent, which frameworks ask for; where this Netty cannot do that, without. */

@@ -29,7 +29,9 @@ final class Listening extends ChannelDuplexHandler {
     final String name;
     final String protocol;
     final Transport transport;
-    final ServerChannel channel;
+    /** That of a listener, or of a socket of UDP: there one reads instead of accepting. */
+    final Channel channel;
+
     final Arrivals arrivals;
     /** The event loops of its connections, where they are known. */
     volatile EventLoopGroup children;
@@ -42,6 +44,11 @@ final class Listening extends ChannelDuplexHandler {
     /** Null until the channel is registered: nothing arrives before. */
     private volatile ChannelHandlerContext ctx;
 
+    /** What is made of the descriptor. */
+    interface Kind {
+        Channel make(Transport transport, int descriptor) throws ZdtException;
+    }
+
     /** A channel for these event loops, with this as its first handler. */
     Listening(
             NettyTakeover netty,
@@ -49,7 +56,8 @@ final class Listening extends ChannelDuplexHandler {
             String name,
             ListenerSpec spec,
             String protocol,
-            Takeover takeover)
+            Takeover takeover,
+            Kind kind)
             throws ZdtException {
         this.netty = netty;
         this.name = name;
@@ -57,7 +65,7 @@ final class Listening extends ChannelDuplexHandler {
         this.arrivals = new Arrivals(netty, this);
         this.transport = Transport.of(group);
         this.descriptor = takeover.listenerDescriptor(name, spec);
-        this.channel = transport.server(descriptor);
+        this.channel = kind.make(transport, descriptor);
         channel.pipeline().addLast(this);
     }
 
@@ -189,13 +197,14 @@ final class Listening extends ChannelDuplexHandler {
         }
     }
 
-    /** A connection was accepted. It is known from here on, also while it is on its way to its event loop. */
+    /** A connection was accepted, if it is no datagram. It is known from here on, also while it is on its way to its event loop. */
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object accepted) {
-        Channel connection = (Channel) accepted;
-        Child child = Child.accepted(netty, this, connection);
-        connection.pipeline().addLast(child);
-        netty.add(child);
+        if (accepted instanceof Channel connection) {
+            Child child = Child.accepted(netty, this, connection);
+            connection.pipeline().addLast(child);
+            netty.add(child);
+        }
         ctx.fireChannelRead(accepted);
     }
 

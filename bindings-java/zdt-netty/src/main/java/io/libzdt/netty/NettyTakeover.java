@@ -13,6 +13,7 @@ import io.netty.channel.ChannelFactory;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
+import io.netty.channel.socket.DatagramChannel;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.net.InetSocketAddress;
@@ -174,9 +175,12 @@ public final class NettyTakeover {
                 != Transport.of(config.childGroup()).getClass()) {
             throw new IllegalArgumentException("both groups must be of the same transport; nothing was bound");
         }
-        Listening listening = listening(config.group(), name, spec, protocol);
+        Listening listening = listening(config.group(), name, spec, protocol, Transport::server);
         listening.children = config.childGroup();
-        return bootstrap.clone().channelFactory(() -> listening.channel).register();
+        return bootstrap
+                .clone()
+                .channelFactory(() -> (ServerChannel) listening.channel)
+                .register();
     }
 
     /**
@@ -194,7 +198,22 @@ public final class NettyTakeover {
      */
     public ServerChannel serverChannel(EventLoopGroup group, String name, ListenerSpec spec, String protocol)
             throws ZdtException {
-        return listening(group, name, spec, protocol).channel;
+        return (ServerChannel) listening(group, name, spec, protocol, Transport::server).channel;
+    }
+
+    /**
+     * Inherits or binds a socket of UDP. What waits in it when a successor takes over is the successor's to read, and nothing is
+     * lost: each datagram is read by one of the two. Both may write.
+     *
+     * @param group the event loops that the channel will be registered with (NIO or epoll)
+     * @param name of the listener
+     * @param spec {@link ListenerSpec#udp(String)}
+     * @return a channel to add handlers to and to register ({@code group.register(channel)}); nothing is read from it before
+     *     {@code ready}, nor from Drain on. Closed when the drain is over
+     * @throws ZdtException as {@link Takeover#datagramListener(String, ListenerSpec)}
+     */
+    public DatagramChannel datagramChannel(EventLoopGroup group, String name, ListenerSpec spec) throws ZdtException {
+        return (DatagramChannel) listening(group, name, spec, name, Transport::datagrams).channel;
     }
 
     /**
@@ -217,9 +236,10 @@ public final class NettyTakeover {
         };
     }
 
-    private Listening listening(EventLoopGroup group, String name, ListenerSpec spec, String protocol)
+    private Listening listening(
+            EventLoopGroup group, String name, ListenerSpec spec, String protocol, Listening.Kind kind)
             throws ZdtException {
-        Listening listening = new Listening(this, group, name, spec, protocol, takeover);
+        Listening listening = new Listening(this, group, name, spec, protocol, takeover, kind);
         listenings.add(listening);
         return listening;
     }
@@ -356,7 +376,7 @@ public final class NettyTakeover {
 
     private void adopt(Offer offer) {
         Listening listening = listenings.stream()
-                .filter(one -> one.protocol.equals(offer.protocol()))
+                .filter(one -> one.channel instanceof ServerChannel && one.protocol.equals(offer.protocol()))
                 .findFirst()
                 .orElse(null);
         if (listening == null) {

@@ -6,6 +6,8 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelPromise;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.nio.AbstractNioChannel.NioUnsafe;
+import io.netty.channel.socket.DatagramChannel;
+import io.netty.channel.socket.nio.NioDatagramChannel;
 import io.netty.channel.socket.nio.NioDomainSocketChannel;
 import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
@@ -20,6 +22,16 @@ final class NioTransport implements Transport {
                 descriptor,
                 tcp -> new NioServerSocketChannel(Descriptors.serverSocketChannel(tcp)),
                 unix -> new NioServerDomainSocketChannel(Descriptors.serverSocketChannel(unix)));
+    }
+
+    @Override
+    public DatagramChannel datagrams(int descriptor) throws ZdtException {
+        try {
+            return new NioDatagramChannel(Descriptors.datagramChannel(descriptor));
+        } catch (ZdtException | RuntimeException e) {
+            Descriptors.close(descriptor);
+            throw e;
+        }
     }
 
     @Override

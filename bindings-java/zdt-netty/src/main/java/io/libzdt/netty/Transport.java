@@ -6,6 +6,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
+import io.netty.channel.socket.DatagramChannel;
 import java.net.UnixDomainSocketAddress;
 import java.util.concurrent.TimeUnit;
 
@@ -29,6 +30,9 @@ interface Transport {
 
     /** A listening channel. The descriptor is its own from here on; closed if there is an exception. */
     ServerChannel server(int descriptor) throws ZdtException;
+
+    /** A channel of UDP. The descriptor is its own from here on; closed if there is an exception. */
+    DatagramChannel datagrams(int descriptor) throws ZdtException;
 
     /** An established channel. The descriptor is its own from here on; closed if there is an exception. */
     Channel connection(Channel parent, int descriptor) throws ZdtException;

@@ -11,20 +11,26 @@ import io.libzdt.Event;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
 import io.netty.bootstrap.ServerBootstrap;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.ServerChannel;
+import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.epoll.EpollTcpInfo;
+import io.netty.channel.socket.DatagramChannel;
+import io.netty.channel.socket.DatagramPacket;
 import io.netty.handler.codec.LineBasedFrameDecoder;
 import io.netty.handler.codec.string.StringDecoder;
 import io.netty.handler.codec.string.StringEncoder;
 import io.netty.util.AttributeKey;
 import java.net.ConnectException;
+import java.net.DatagramSocket;
 import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -41,6 +47,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
@@ -134,6 +141,58 @@ interface ListeningBehaviours extends Stage {
             }
             first.awaitDone();
             assertThrows(ConnectException.class, () -> new Client(port));
+        }
+    }
+
+    /** Says which generation has read a datagram. */
+    private DatagramChannel datagrams(Server server) throws Exception {
+        DatagramChannel channel = server.netty.datagramChannel(server.group, "dns", ListenerSpec.udp("127.0.0.1:0"));
+        channel.pipeline().addLast(new SimpleChannelInboundHandler<DatagramPacket>() {
+            @Override
+            protected void channelRead0(ChannelHandlerContext ctx, DatagramPacket packet) {
+                ByteBuf said = Unpooled.copiedBuffer(
+                        server.takeover.generation() + " " + packet.content().toString(StandardCharsets.US_ASCII),
+                        StandardCharsets.US_ASCII);
+                ctx.writeAndFlush(new DatagramPacket(said, packet.sender()));
+            }
+        });
+        server.group.register(channel).sync();
+        return channel;
+    }
+
+    @Test
+    default void every_datagram_is_read_once_by_whoever_serves() throws Exception {
+        try (Server first = server();
+                DatagramSocket client = new DatagramSocket()) {
+            DatagramChannel channel = datagrams(first);
+            first.ready();
+            client.connect(channel.localAddress());
+            client.setSoTimeout((int) PATIENCE.toMillis());
+            AtomicBoolean over = new AtomicBoolean();
+            AtomicInteger replies = new AtomicInteger();
+            FutureTask<String> asking = new FutureTask<>(() -> {
+                StringBuilder served = new StringBuilder();
+                for (int number = 0; !over.get() || !served.toString().endsWith("2"); number++) {
+                    byte[] asked = String.valueOf(number).getBytes(StandardCharsets.US_ASCII);
+                    client.send(new java.net.DatagramPacket(asked, asked.length));
+                    var reply = new java.net.DatagramPacket(new byte[64], 64);
+                    client.receive(reply);
+                    String said = new String(reply.getData(), 0, reply.getLength(), StandardCharsets.US_ASCII);
+                    assertTrue(said.endsWith(" " + number), said);
+                    served.append(said.charAt(0));
+                    replies.incrementAndGet();
+                }
+                return served.toString();
+            });
+            new Thread(asking).start();
+            Stage.until("a reply of the first one", () -> replies.get() > 0);
+            try (Server second = server()) {
+                datagrams(second);
+                second.ready();
+                first.awaitDone();
+                over.set(true);
+                assertTrue(asking.get().matches("1[12]*2"), asking.get());
+            }
         }
     }
 
