@@ -164,7 +164,7 @@ fn never_ready(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     if !cause.contains(&who) || !cause.contains(&why) {
         return Err(format!("{late} was not told that {old} called it off, and why: {cause}").into());
     }
-    late.ends()?;
+    late.ends_well()?;
     crowd.check(&old.who)?;
     newcomers_are_served_by(&old)?;
     if old.has_told("drain") {

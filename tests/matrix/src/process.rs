@@ -169,12 +169,6 @@ impl Relay {
         if status.success() { Ok(()) } else { Err(format!("{self} ended with {status}").into()) }
     }
 
-    /// Waits for it to end by itself, well or badly.
-    pub fn ends(&mut self) -> Result<(), Trouble> {
-        let status = self.end()?;
-        if status.code().is_some() { Ok(()) } else { Err(format!("{self} ended with {status}").into()) }
-    }
-
     /// Waits for it to end by this signal.
     pub fn ends_by(&mut self, signal: Signal) -> Result<(), Trouble> {
         let status = self.end()?;

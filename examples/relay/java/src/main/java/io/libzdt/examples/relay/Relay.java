@@ -3,8 +3,10 @@ package io.libzdt.examples.relay;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.libzdt.Config;
+import io.libzdt.ErrorKind;
 import io.libzdt.ListenerSpec;
 import io.libzdt.Takeover;
+import io.libzdt.ZdtException;
 import io.libzdt.netty.NettyTakeover;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
@@ -134,7 +136,14 @@ public final class Relay {
         switches.beforeReady();
 
         Signal.handle(new Signal("TERM"), signal -> drain(takeover));
-        takeover.ready();
+        try {
+            takeover.ready();
+        } catch (ZdtException e) {
+            if (e.kind() != ErrorKind.ATTEMPT_LOST) {
+                throw e;
+            }
+            takeover.close(); // nothing was adopted, and the predecessor serves on
+        }
         takeover.awaitDone();
     }
 
