@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.libzdt.Config;
 import io.netty.channel.Channel;
@@ -27,7 +26,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** How those that cannot move take leave of their clients. */
 interface FarewellBehaviours extends Stage {
@@ -60,11 +59,8 @@ interface FarewellBehaviours extends Stage {
     }
 
     @ParameterizedTest
-    @EnumSource
+    @MethodSource("io.libzdt.netty.Asking#kinds")
     default void clients_that_retry_nothing_see_no_failure_through_a_takeover(Asking.Kind kind) throws Exception {
-        assumeTrue(
-                kind != Asking.Kind.JAVA_HTTP_2 || Runtime.version().feature() >= 24,
-                "before Java 24 its client loses what is under way at any GOAWAY (JDK-8335181)");
         try (WebServer first = web().ready()) {
             AtomicBoolean over = new AtomicBoolean();
             List<FutureTask<Integer>> clients = new ArrayList<>();
