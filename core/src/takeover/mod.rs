@@ -16,6 +16,7 @@
 //! | `path`, `leftovers` | the takeover socket at its path |
 
 mod actions;
+mod answers;
 mod batch;
 mod carry_out;
 mod config;
@@ -291,7 +292,7 @@ impl Holder for Inner {
     fn adopt(&self, _: u64, slot: u32, connection: &Adopted) -> Result<bool> {
         let mut state = self.lock()?;
         let ours = state.adopt(slot, connection);
-        state.set_wake(&self.outside);
+        state.answered(&self.outside);
         Ok(ours)
     }
 
@@ -299,7 +300,7 @@ impl Holder for Inner {
         // A handle that is closed has answered every offer; a forked one has no say.
         if let Ok(mut state) = self.lock() {
             state.refuse(slot, connection);
-            state.set_wake(&self.outside);
+            state.answered(&self.outside);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Inner;
 use super::actions::{Millis, Step, earliest};
+use super::answers::Answers;
 use super::engine::Engine;
 use super::event::Event;
 use super::handle::Guarded;
@@ -65,6 +66,7 @@ pub(super) struct State {
     wake_is_set: bool,
     timer_is_at: Option<Millis>,
     pub retry_at: Option<Millis>,
+    answers: Answers,
     hang_check_at: Option<Millis>,
 }
 
@@ -92,6 +94,7 @@ impl State {
             wake_is_set: false,
             timer_is_at: None,
             retry_at: None,
+            answers: Answers::default(),
             hang_check_at: None,
         }
     }
@@ -190,8 +193,16 @@ impl State {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
-        let due =
-            [self.engine.next_deadline(), self.lobby.next_deadline(), self.retry_at, self.hang_check_at];
+        if !self.engine.up.as_ref().is_some_and(|up| up.owes_answer()) {
+            self.answers.told();
+        }
+        let due = [
+            self.engine.next_deadline(),
+            self.lobby.next_deadline(),
+            self.retry_at,
+            self.hang_check_at,
+            self.answers.due(),
+        ];
         let next = earliest(&due);
         if next != self.timer_is_at {
             self.timer_is_at = next;
@@ -205,7 +216,19 @@ impl State {
         !self.events.is_empty()
             || self.drain_taken
             || self.down.as_ref().is_some_and(|down| down.has_batch())
-            || self.engine.up.as_ref().is_some_and(|up| up.owes_answer())
+            || self
+                .engine
+                .up
+                .as_ref()
+                .is_some_and(|up| up.owes_answer() && (up.has_answered_all() || self.answers.are_many()))
+    }
+
+    /// The application has answered an offer.
+    pub(super) fn answered(&mut self, out: &Outside) {
+        if self.answers.add(|| out.now()) {
+            self.set_timer(out.now(), out);
+        }
+        self.set_wake(out);
     }
 }
 

@@ -143,6 +143,10 @@ impl Successor {
         self.owes_answer && self.link
     }
 
+    pub(crate) fn has_answered_all(&self) -> bool {
+        self.hand.is_empty()
+    }
+
     /// The predecessor said something. `false`: it broke the protocol, [`Successor::broke`] follows.
     pub(crate) fn said(&mut self, message: FromPredecessor, context: &mut Context<'_>) -> bool {
         match (message, self.phase) {

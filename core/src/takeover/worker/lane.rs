@@ -2,6 +2,7 @@
 
 use super::super::NotMigrated;
 use super::super::actions::Tell;
+use super::super::answers::Answers;
 use super::super::config::{Config, Reads};
 use super::super::event::{Event, Peer, Returned};
 use super::super::explain::refuse_note;
@@ -98,11 +99,16 @@ impl Lane {
         self.link().socket().is_none() && self.open() == 0 && !unanswered
     }
 
-    pub(super) fn has_work(&self) -> bool {
+    pub(super) fn owes_answer(&self) -> bool {
+        matches!(&self.end, End::Adopts(up, _, true) if up.link.socket().is_some())
+    }
+
+    /// Whether it has something to send: `answers` are those of all lanes.
+    pub(super) fn has_work(&self, answers: &Answers) -> bool {
         match &self.end {
             End::Awaiting(_) => false,
             End::Offers(down, _) => down.has_batch(),
-            End::Adopts(up, _, owes_answer) => *owes_answer && up.link.socket().is_some(),
+            End::Adopts(_, hand, _) => self.owes_answer() && (hand.is_empty() || answers.are_many()),
         }
     }
 

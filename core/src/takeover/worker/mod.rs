@@ -163,7 +163,7 @@ impl Holder for Inner {
     fn adopt(&self, link: u64, slot: u32, connection: &Adopted) -> Result<bool> {
         let mut state = self.lock()?;
         let ours = state.adopt(link, slot, connection);
-        state.set_wake(&self.outside);
+        state.answered(&self.outside);
         Ok(ours)
     }
 
@@ -171,7 +171,7 @@ impl Holder for Inner {
         // A handle that is closed has answered every offer; a forked one has no say.
         if let Ok(mut state) = self.lock() {
             state.refuse(link, slot, Some(connection));
-            state.set_wake(&self.outside);
+            state.answered(&self.outside);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The seat, seen from the worker: what its arbiter tells it.
 
+use super::super::answers::Answers;
 use super::super::config::Reads;
 use super::super::event::{Event, Peer};
 use super::super::link::{Arrival, Link};
@@ -57,6 +58,7 @@ impl State {
             connections: 0,
             progress: Progress { generation: order.generation, ..Progress::default() },
             retry_at: None,
+            answers: Answers::default(),
             closed: false,
             wake_is_set: false,
             timer_is_at: None,

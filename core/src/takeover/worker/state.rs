@@ -2,6 +2,7 @@
 
 use super::super::NotMigrated;
 use super::super::actions::{Millis, earliest};
+use super::super::answers::Answers;
 use super::super::event::{Event, Peer};
 use super::super::flush::LATER;
 use super::super::handle::Guarded;
@@ -79,6 +80,7 @@ pub(super) struct State {
     pub connections: u64,
     pub progress: Progress,
     pub retry_at: Option<Millis>,
+    pub answers: Answers,
     pub closed: bool,
     pub wake_is_set: bool,
     pub timer_is_at: Option<Millis>,
@@ -186,14 +188,29 @@ impl State {
         self.reap(out);
         self.ask_for_a_lane();
         self.flush(out, now);
+        self.set_timer(now, out);
+    }
+
+    fn set_timer(&mut self, now: Millis, out: &Outside) {
+        if !self.lanes.iter().any(Lane::owes_answer) {
+            self.answers.told();
+        }
         let deadline =
             self.draining.as_ref().filter(|draining| !draining.expired).map(|draining| draining.until);
         self.retry_at = self.retry_at.filter(|at| *at > now);
-        let next = earliest(&[deadline, self.retry_at]);
+        let next = earliest(&[deadline, self.retry_at, self.answers.due()]);
         if next != self.timer_is_at {
             self.timer_is_at = next;
             let _ = out.timer.set(next.map(|at| out.start + Duration::from_millis(at)));
         }
+    }
+
+    /// The application has answered an offer.
+    pub(super) fn answered(&mut self, out: &Outside) {
+        if self.answers.add(|| out.now()) {
+            self.set_timer(out.now(), out);
+        }
+        self.set_wake(out);
     }
 
     /// Whoever was told Full, and has no lane left, needs another.
@@ -359,7 +376,7 @@ impl Guarded for State {
         let work = !self.events.is_empty()
             || self.drain_taken
             || unreported
-            || self.lanes.iter().any(Lane::has_work);
+            || self.lanes.iter().any(|lane| lane.has_work(&self.answers));
         if work != self.wake_is_set {
             self.wake_is_set = work;
             let _ = if work { out.wake.signal() } else { out.wake.clear() };
