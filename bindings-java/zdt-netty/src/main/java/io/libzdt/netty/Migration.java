@@ -111,9 +111,9 @@ final class Migration {
 
     /** It is frozen: it is offered, or told to {@link Child#stay} or to {@link Child#goOn}. */
     synchronized void offer(Child child, Frozen frozen) {
-        if (asked.remove(child)) {
+        if (asked.contains(child)) {
             collected.put(child, frozen);
-            notifyAll();
+            heardOf(child);
         } else {
             give(child, frozen);
             finish();
@@ -137,8 +137,14 @@ final class Migration {
 
     /** It will ask for its turn itself. */
     synchronized void notNow(Child child) {
-        asked.remove(child);
-        notifyAll();
+        heardOf(child);
+    }
+
+    /** With the last one the dispatching thread goes on. */
+    private void heardOf(Child child) {
+        if (asked.remove(child) && asked.isEmpty()) {
+            notifyAll();
+        }
     }
 
     synchronized void stays(Child child, String reason) {
@@ -152,8 +158,7 @@ final class Migration {
     /** It has ended. */
     synchronized void left(Child child) {
         open.remove(child);
-        asked.remove(child);
-        notifyAll();
+        heardOf(child);
         finish();
     }
 
