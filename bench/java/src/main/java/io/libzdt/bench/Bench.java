@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
@@ -147,13 +148,13 @@ public final class Bench {
         double[] accept = sorted(rounds, round -> round.accept().all() / each);
         double[] zdt = sorted(rounds, round -> round.zdt().all() / each);
         double[] move = sorted(rounds, round -> round.move().all() / each);
-        double acceptCompiler = median(sorted(rounds, round -> round.accept().compiler() / each));
-        double moveCompiler = median(sorted(rounds, round -> round.move().compiler() / each));
+        double acceptCompiler = median(sorted(rounds, round -> round.accept().of(Cpu.Kind.COMPILER) / each));
+        double moveCompiler = median(sorted(rounds, round -> round.move().of(Cpu.Kind.COMPILER) / each));
         double ratio = median(move) / median(accept);
         double compiled = median(sorted(
-                        rounds, round -> (round.move().all() - round.move().compiler()) / each))
+                        rounds, round -> (round.move().all() - round.move().of(Cpu.Kind.COMPILER)) / each))
                 / median(sorted(
-                        rounds, round -> (round.accept().all() - round.accept().compiler()) / each));
+                        rounds, round -> (round.accept().all() - round.accept().of(Cpu.Kind.COMPILER)) / each));
         double[] stall = sorted(rounds, Round::moveStall);
         double acceptStall = max(sorted(rounds, Round::acceptStall));
         double noise = max(sorted(rounds, Round::noise));
@@ -164,7 +165,11 @@ public final class Bench {
         json.writeNumberField("move_cpu_us", median(move));
         json.writeNumberField("move_cpu_us_least", move[0]);
         json.writeNumberField("move_cpu_us_most", max(move));
-        json.writeNumberField("move_of_it_compiler_us", moveCompiler);
+        for (Cpu.Kind kind : Cpu.Kind.values()) {
+            json.writeNumberField(
+                    "move_of_it_" + kind.name().toLowerCase(Locale.ROOT) + "_us",
+                    median(sorted(rounds, round -> round.move().of(kind) / each)));
+        }
         json.writeNumberField("ratio", ratio);
         json.writeNumberField("ratio_without_compiler", compiled);
         json.writeNumberField("max_stall_ms", max(stall));

@@ -5,16 +5,39 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /**
- * What this process has used so far, in nanoseconds of processor time: on the whole, and that of its compiler's threads,
- * which is spent once in the life of a JVM, on whatever happens to run (schedstat: Documentation/scheduler/sched-stats).
+ * What this process has used so far, in nanoseconds of processor time, by kinds of threads (schedstat:
+ * Documentation/scheduler/sched-stats).
  */
-record Cpu(long all, long compiler) {
+record Cpu(long[] by) {
+    /** What the compiler uses is spent once in the life of a JVM, on whatever happens to run. */
+    enum Kind {
+        LOOPS("multiThreadIoEv"),
+        DISPATCHER("libzdt-dispatch"),
+        COMPILER(" CompilerThre"),
+        REST("");
+
+        private final String name;
+
+        Kind(String name) {
+            this.name = name;
+        }
+
+        /** A name as the kernel keeps it, cut off: C1 CompilerThread0, for instance. */
+        static Kind of(String thread) {
+            return Arrays.stream(values())
+                    .filter(kind -> thread.contains(kind.name))
+                    .findFirst()
+                    .orElse(REST);
+        }
+    }
+
     static Cpu now() throws IOException {
-        long all = 0;
-        long compiler = 0;
+        long[] by = new long[Kind.values().length];
         List<Path> threads;
         try (var listed = Files.list(Path.of("/proc/self/task"))) {
             threads = listed.toList();
@@ -23,33 +46,40 @@ record Cpu(long all, long compiler) {
             try {
                 long used = Long.parseLong(
                         Files.readString(thread.resolve("schedstat")).split(" ")[0]);
-                all += used;
-                // C1 CompilerThread0, cut to what the kernel keeps of it.
-                if (Files.readString(thread.resolve("comm")).contains(" CompilerThre")) {
-                    compiler += used;
-                }
+                by[Kind.of(Files.readString(thread.resolve("comm"))).ordinal()] += used;
             } catch (NoSuchFileException ended) {
                 throw new UncheckedIOException("a thread ended, and what it used is unknown", ended);
             }
         }
-        return new Cpu(all, compiler);
+        return new Cpu(by);
     }
 
     static Cpu parse(String text) {
-        String[] words = text.split("/");
-        return new Cpu(Long.parseLong(words[0]), Long.parseLong(words[1]));
+        return new Cpu(Arrays.stream(text.split("/")).mapToLong(Long::parseLong).toArray());
+    }
+
+    long of(Kind kind) {
+        return by[kind.ordinal()];
+    }
+
+    long all() {
+        return Arrays.stream(by).sum();
     }
 
     Cpu minus(Cpu before) {
-        return new Cpu(all - before.all, compiler - before.compiler);
+        long[] left = by.clone();
+        Arrays.setAll(left, kind -> left[kind] - before.by[kind]);
+        return new Cpu(left);
     }
 
     Cpu plus(Cpu other) {
-        return new Cpu(all + other.all, compiler + other.compiler);
+        long[] sum = by.clone();
+        Arrays.setAll(sum, kind -> sum[kind] + other.by[kind]);
+        return new Cpu(sum);
     }
 
     @Override
     public String toString() {
-        return all + "/" + compiler;
+        return Arrays.stream(by).mapToObj(Long::toString).collect(Collectors.joining("/"));
     }
 }
