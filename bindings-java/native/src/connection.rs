@@ -1,38 +1,21 @@
 //! A connection as Java has it, both ways.
 
 use crate::edge::{Result, bytes, invalid, read_bytes};
-use crate::java::{JCompanion, JParcel};
+use crate::java::JCompanion;
 use jni::Env;
-use jni::objects::{JByteArray, JObjectArray};
-use jni::sys::jint;
+use jni::objects::{JByteArray, JObjectArray, JString};
+use jni::sys::{jint, jlong};
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use zdt::{Address, Companion, Connection, Frozen};
+use zdt::{Address, Companion, Connection};
 
-/// What the caller lends, with the bytes copied.
-pub fn frozen(env: &mut Env<'_>, given: &JParcel<'_>) -> Result<Frozen> {
-    let (state, unread, unsent) = (given.state(env)?, given.unread(env)?, given.unsent(env)?);
-    let (local, peer, companions) = (given.local(env)?, given.peer(env)?, given.companions(env)?);
-    Ok(Frozen {
-        id: given.id(env)?.cast_unsigned(),
-        socket: descriptor(given.descriptor(env)?)?,
-        companions: lent(env, &companions)?,
-        protocol: given.protocol(env)?.try_to_string(env)?.into(),
-        state_version: given.state_version(env)?.cast_unsigned(),
-        state: read_bytes(env, &state)?,
-        unread: read_bytes(env, &unread)?,
-        unsent: read_bytes(env, &unsent)?,
-        local: read_address(env, &local)?,
-        peer: read_address(env, &peer)?,
-        dialled: given.dialled(env)?,
-    })
-}
-
-fn lent(env: &mut Env<'_>, given: &JObjectArray<'_, JCompanion<'_>>) -> Result<Vec<Companion<RawFd>>> {
+/// The further descriptors, as the caller lends them; null for none.
+pub fn lent(env: &mut Env<'_>, given: &JObjectArray<'_, JCompanion<'_>>) -> Result<Vec<Companion<RawFd>>> {
     let mut companions = Vec::new();
-    for index in 0..given.len(env)? {
+    let count = if given.is_null() { 0 } else { given.len(env)? };
+    for index in 0..count {
         let companion = given.get_element(env, index)?;
         let (unread, unsent) = (companion.unread(env)?, companion.unsent(env)?);
         companions.push(Companion {
@@ -53,33 +36,58 @@ pub fn descriptor(number: jint) -> Result<RawFd> {
     Ok(number)
 }
 
-/// What Java is shown; whose the descriptors are, the Java class says that holds it.
-pub fn parcel<'local, F: AsRawFd>(env: &mut Env<'local>, c: &Connection<F>) -> Result<JParcel<'local>> {
-    let companions = JObjectArray::<JCompanion>::new(env, c.companions.len(), JCompanion::null())?;
-    for (index, companion) in c.companions.iter().enumerate() {
+/// What Java is shown, in the order of the fields of its `Parcel`; whose the descriptors are, the Java class says that
+/// holds it.
+pub struct Shown<'local> {
+    pub id: jlong,
+    pub descriptor: jint,
+    pub protocol: JString<'local>,
+    pub state_version: jint,
+    pub state: JByteArray<'local>,
+    pub unread: JByteArray<'local>,
+    pub unsent: JByteArray<'local>,
+    pub local: JByteArray<'local>,
+    pub peer: JByteArray<'local>,
+    pub dialled: bool,
+    pub companions: JObjectArray<'local, JCompanion<'local>>,
+}
+
+pub fn shown<'local, F: AsRawFd>(env: &mut Env<'local>, c: &Connection<F>) -> Result<Shown<'local>> {
+    Ok(Shown {
+        id: c.id.cast_signed(),
+        descriptor: c.socket.as_raw_fd(),
+        protocol: env.new_string(&*c.protocol)?,
+        state_version: c.state_version.cast_signed(),
+        state: some(env, &c.state)?,
+        unread: some(env, &c.unread)?,
+        unsent: some(env, &c.unsent)?,
+        local: address(env, c.local.as_ref())?,
+        peer: address(env, c.peer.as_ref())?,
+        dialled: c.dialled,
+        companions: companions(env, &c.companions)?,
+    })
+}
+
+fn companions<'local, F: AsRawFd>(
+    env: &mut Env<'local>,
+    companions: &[Companion<F>],
+) -> Result<JObjectArray<'local, JCompanion<'local>>> {
+    if companions.is_empty() {
+        return Ok(JObjectArray::<JCompanion>::null());
+    }
+    let array = JObjectArray::<JCompanion>::new(env, companions.len(), JCompanion::null())?;
+    for (index, companion) in companions.iter().enumerate() {
         let name = env.new_string(&companion.name)?;
         let (unread, unsent) = (bytes(env, &companion.unread)?, bytes(env, &companion.unsent)?);
         let companion = JCompanion::new(env, name, companion.fd.as_raw_fd(), unread, unsent)?;
-        companions.set_element(env, index, &companion)?;
+        array.set_element(env, index, &companion)?;
     }
-    let protocol = env.new_string(&*c.protocol)?;
-    let (state, unread) = (bytes(env, &c.state)?, bytes(env, &c.unread)?);
-    let (unsent, local) = (bytes(env, &c.unsent)?, address(env, c.local.as_ref())?);
-    let peer = address(env, c.peer.as_ref())?;
-    Ok(JParcel::new(
-        env,
-        c.id.cast_signed(),
-        c.socket.as_raw_fd(),
-        protocol,
-        c.state_version.cast_signed(),
-        state,
-        unread,
-        unsent,
-        local,
-        peer,
-        c.dialled,
-        companions,
-    )?)
+    Ok(array)
+}
+
+/// Null for nothing: most connections carry none.
+fn some<'local>(env: &mut Env<'local>, given: &[u8]) -> Result<JByteArray<'local>> {
+    if given.is_empty() { Ok(JByteArray::null()) } else { bytes(env, given) }
 }
 
 /// As `Addresses` in Java reads it; null for none.
@@ -107,7 +115,7 @@ pub fn address<'local>(env: &mut Env<'local>, address: Option<&Address>) -> Resu
     bytes(env, &form)
 }
 
-fn read_address(env: &Env<'_>, form: &JByteArray<'_>) -> Result<Option<Address>> {
+pub fn read_address(env: &Env<'_>, form: &JByteArray<'_>) -> Result<Option<Address>> {
     if form.is_null() {
         return Ok(None);
     }

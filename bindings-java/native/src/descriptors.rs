@@ -122,23 +122,25 @@ pub fn address<'local>(
     peer: jboolean,
 ) -> Result<JByteArray<'local>> {
     let socket = borrowed(number)?;
-    let found = match domain(socket)? {
-        libc::AF_INET | libc::AF_INET6 => {
-            let socket = lent::<TcpStream>(socket);
-            let found = if peer { socket.peer_addr() } else { socket.local_addr() };
-            found.map(|address| Some(Address::Inet(address)))
-        }
-        libc::AF_UNIX => {
-            let socket = lent::<UnixStream>(socket);
-            let found = if peer { socket.peer_addr() } else { socket.local_addr() };
-            found.map(|address| Some(unix(&address)))
-        }
-        _ => Ok(None),
+    let inet = lent::<TcpStream>(socket);
+    let found = match if peer { inet.peer_addr() } else { inet.local_addr() } {
+        // Of another family.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => named(socket, peer),
+        found => found.map(|address| Some(Address::Inet(address))),
     };
     match found {
         Err(error) if error.kind() == io::ErrorKind::NotConnected => address_form(env, None),
         Err(error) => Err(Error::system("getsockname or getpeername", &error).into()),
         Ok(found) => address_form(env, found.as_ref()),
+    }
+}
+
+/// Null for what is no socket of Unix either.
+fn named(socket: BorrowedFd<'_>, peer: bool) -> io::Result<Option<Address>> {
+    let unix_socket = lent::<UnixStream>(socket);
+    match if peer { unix_socket.peer_addr() } else { unix_socket.local_addr() } {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+        found => found.map(|address| Some(unix(&address))),
     }
 }
 

@@ -94,7 +94,6 @@ fn throw(env: &mut Env<'_>, error: &Error) {
 pub fn prepare<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<()> {
     let loader = LoaderContext::default();
     java::MadeAPI::get(env, &loader)?;
-    java::JParcelAPI::get(env, &loader)?;
     java::JCompanionAPI::get(env, &loader)?;
     java::JPeerAPI::get(env, &loader)?;
     java::JReadsAPI::get(env, &loader)?;

@@ -1,6 +1,6 @@
 //! Events, as Java has them.
 
-use crate::connection::parcel;
+use crate::connection::shown;
 use crate::edge::{Result, count, fault, ints, nanos, strings};
 use crate::java::{JEvent, JPeer, JReads, Made};
 use crate::offer;
@@ -19,10 +19,24 @@ pub fn made<'local>(env: &mut Env<'local>, event: Event) -> Result<JEvent<'local
         }
         Event::Settled(id) => Made::settled(env, id.cast_signed())?,
         Event::Returned(mut frozen, why) => {
-            let parcel = parcel(env, &frozen);
+            let shown = shown(env, &frozen);
             frozen.wipe(); // a copy: Java thaws its own
-            let parcel = parcel?;
-            Made::returned(env, parcel, why == Returned::Refused)?
+            let c = shown?;
+            Made::returned(
+                env,
+                why == Returned::Refused,
+                c.id,
+                c.descriptor,
+                c.protocol,
+                c.state_version,
+                c.state,
+                c.unread,
+                c.unsent,
+                c.local,
+                c.peer,
+                c.dialled,
+                c.companions,
+            )?
         }
         Event::Room => Made::room(env)?,
         Event::Committed { generation } => Made::committed(env, count(generation))?,

@@ -1,6 +1,6 @@
 //! The Java classes that are met here, with their native methods. The macro caches every id, and a signature that the class
 //! does not have is an error when it is first used.
-#![allow(clippy::too_many_arguments, reason = "as many as a record of Java's has fields")]
+#![allow(clippy::too_many_arguments, reason = "as many as Parcel has fields")]
 
 use crate::edge::Throw;
 use crate::{channels, descriptors, edge, gate, listener, offer, reuseport, takeover};
@@ -11,7 +11,7 @@ bind_java_type! {
     type_map = {
         JConfig => io.libzdt.Config,
         JEvent => io.libzdt.Event,
-        JParcel => io.libzdt.Parcel,
+        JCompanion => io.libzdt.Companion,
         JPeer => io.libzdt.Peer,
         JProgress => io.libzdt.Progress,
         JReceived => io.libzdt.Received,
@@ -31,7 +31,14 @@ bind_java_type! {
         static fn ready { sig = (handle: jlong), fn = takeover::ready },
         static fn next_event { sig = (handle: jlong, nanos: jlong) -> JEvent, fn = takeover::next_event },
         static fn event_fd { sig = (handle: jlong) -> jint, fn = takeover::event_fd },
-        static fn migrate { sig = (handle: jlong, parcel: JParcel) -> jboolean, fn = takeover::migrate },
+        static fn migrate {
+            sig = (
+                handle: jlong, id: jlong, descriptor: jint, protocol: JString, state_version: jint, state: jbyte[],
+                unread: jbyte[], unsent: jbyte[], local: jbyte[], peer: jbyte[], dialled: jboolean,
+                companions: JCompanion[]
+            ) -> jboolean,
+            fn = takeover::migrate,
+        },
         static fn migrated_all { sig = (handle: jlong), fn = takeover::migrated_all },
         static fn drain { sig = (handle: jlong), fn = takeover::drain },
         static fn set_connections { sig = (handle: jlong, count: jlong), fn = takeover::set_connections },
@@ -39,9 +46,9 @@ bind_java_type! {
         static fn close { sig = (handle: jlong), fn = takeover::close },
         static fn signal_drain { sig = (pid: jint), fn = takeover::signal_drain },
 
-        static fn offer_adopted { sig = (key: jlong) -> jboolean, fn = offer::adopted },
-        static fn offer_refused { sig = (key: jlong, why: JString), fn = offer::refused },
-        static fn offer_dropped { sig = (key: jlong), fn = offer::dropped },
+        static fn offer_adopted { sig = (key: jlong, given: jboolean) -> jboolean, fn = offer::adopted },
+        static fn offer_refused { sig = (key: jlong, given: jboolean, why: JString), fn = offer::refused },
+        static fn offer_dropped { sig = (key: jlong, given: jboolean), fn = offer::dropped },
 
         static fn spec { sig = (text: JString, option: JString, value: jint) -> JString, fn = listener::spec },
         static fn unix_spec { sig = (path: jbyte[]) -> JString, fn = listener::unix_spec },
@@ -134,16 +141,24 @@ bind_java_type! {
     type_map = {
         JEvent => io.libzdt.Event,
         JFault => io.libzdt.Fault,
-        JParcel => io.libzdt.Parcel,
+        JCompanion => io.libzdt.Companion,
         JPeer => io.libzdt.Peer,
         JReads => io.libzdt.Reads,
         JStep => io.libzdt.ReuseportStep,
     },
     methods {
-        static fn offer(key: jlong, parcel: JParcel) -> JEvent,
+        static fn offer(
+            key: jlong, id: jlong, descriptor: jint, protocol: JString, state_version: jint, state: jbyte[],
+            unread: jbyte[], unsent: jbyte[], local: jbyte[], peer: jbyte[], dialled: jboolean,
+            companions: JCompanion[]
+        ) -> JEvent,
         static fn drain(successor: JPeer, nanos: jlong, reads: JReads[], retired: JString[]) -> JEvent,
         static fn settled(id: jlong) -> JEvent,
-        static fn returned(parcel: JParcel, refused: jboolean) -> JEvent,
+        static fn returned(
+            refused: jboolean, id: jlong, descriptor: jint, protocol: JString, state_version: jint, state: jbyte[],
+            unread: jbyte[], unsent: jbyte[], local: jbyte[], peer: jbyte[], dialled: jboolean,
+            companions: JCompanion[]
+        ) -> JEvent,
         static fn room() -> JEvent,
         static fn committed(generation: jlong) -> JEvent,
         static fn resume(cause: JFault) -> JEvent,
@@ -184,30 +199,6 @@ bind_java_type! {
         reads_versions { sig = jint[][], name = "readsVersions", get = reads_versions },
         allowed_uids { sig = jint[], name = "allowedUids", get = allowed_uids },
         drain_signals { sig = jint[], name = "drainSignals", get = drain_signals },
-    },
-}
-
-bind_java_type! {
-    pub JParcel => io.libzdt.Parcel,
-    type_map = { JCompanion => io.libzdt.Companion },
-    constructors {
-        fn new(
-            id: jlong, descriptor: jint, protocol: JString, state_version: jint, state: jbyte[], unread: jbyte[],
-            unsent: jbyte[], local: jbyte[], peer: jbyte[], dialled: jboolean, companions: JCompanion[]
-        ),
-    },
-    fields {
-        id { sig = jlong, get = id },
-        descriptor { sig = jint, get = descriptor },
-        protocol { sig = JString, get = protocol },
-        state_version { sig = jint, name = "stateVersion", get = state_version },
-        state { sig = jbyte[], get = state },
-        unread { sig = jbyte[], get = unread },
-        unsent { sig = jbyte[], get = unsent },
-        local { sig = jbyte[], get = local },
-        peer { sig = jbyte[], get = peer },
-        dialled { sig = jboolean, get = dialled },
-        companions { sig = JCompanion[], get = companions },
     },
 }
 

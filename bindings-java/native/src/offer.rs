@@ -1,6 +1,6 @@
 //! `Offer`: a connection in the hands of the successor's application.
 
-use crate::connection::parcel;
+use crate::connection::shown;
 use crate::edge::Result;
 use crate::java::{JEvent, Made};
 use crate::table::Table;
@@ -14,9 +14,24 @@ use zdt::{Adopted, Error, ErrorKind, Offer};
 static OFFERS: Table<Offer> = Table::new();
 
 pub fn made<'local>(env: &mut Env<'local>, offer: Offer) -> Result<JEvent<'local>> {
-    let parcel = parcel(env, offer.connection())?;
+    let c = shown(env, offer.connection())?;
     let key = OFFERS.insert(offer);
-    Made::offer(env, key, parcel).map_err(|error| {
+    Made::offer(
+        env,
+        key,
+        c.id,
+        c.descriptor,
+        c.protocol,
+        c.state_version,
+        c.state,
+        c.unread,
+        c.unsent,
+        c.local,
+        c.peer,
+        c.dialled,
+        c.companions,
+    )
+    .map_err(|error| {
         // Java has no object for it: back it goes.
         drop(OFFERS.remove(key));
         error.into()
@@ -24,9 +39,15 @@ pub fn made<'local>(env: &mut Env<'local>, offer: Offer) -> Result<JEvent<'local
 }
 
 /// Whether it is ours now: then its descriptors are Java's, which has their numbers.
-pub fn adopted<'local>(_: &mut Env<'local>, _: JClass<'local>, key: jlong) -> Result<jboolean> {
+pub fn adopted<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    key: jlong,
+    given: jboolean,
+) -> Result<jboolean> {
     let answered = || Error::new(ErrorKind::WrongState, "the offer was answered before", "nothing was done");
-    let Some(mut adopted) = OFFERS.remove(key).ok_or_else(answered)?.adopt()? else { return Ok(false) };
+    let offer = taken(key, given).ok_or_else(answered)?;
+    let Some(mut adopted) = offer.adopt()? else { return Ok(false) };
     // Java has copies of the bytes.
     adopted.wipe();
     let Adopted { socket, companions, .. } = adopted;
@@ -40,16 +61,26 @@ pub fn refused<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     key: jlong,
+    given: jboolean,
     why: JString<'local>,
 ) -> Result<()> {
     let why = why.try_to_string(env)?;
-    if let Some(offer) = OFFERS.remove(key) {
+    if let Some(offer) = taken(key, given) {
         offer.refuse(&why);
     }
     Ok(())
 }
 
-pub fn dropped<'local>(_: &mut Env<'local>, _: JClass<'local>, key: jlong) -> Result<()> {
-    drop(OFFERS.remove(key));
+pub fn dropped<'local>(_: &mut Env<'local>, _: JClass<'local>, key: jlong, given: jboolean) -> Result<()> {
+    drop(taken(key, given));
     Ok(())
+}
+
+/// To be answered; `given`: its descriptors are Java's.
+fn taken(key: jlong, given: jboolean) -> Option<Offer> {
+    let mut offer = OFFERS.remove(key)?;
+    if given {
+        offer.give_descriptors();
+    }
+    Some(offer)
 }

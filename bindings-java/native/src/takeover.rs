@@ -1,10 +1,10 @@
 //! `Takeover`: every call that is made on the handle.
 
-use crate::connection::frozen;
+use crate::connection::{descriptor, lent, read_address};
 use crate::descriptors::dead;
 use crate::edge::{Result, count, duration, read_bytes, read_ints, strings};
 use crate::event;
-use crate::java::{JConfig, JEvent, JParcel, JPeer, JProgress};
+use crate::java::{JCompanion, JConfig, JEvent, JPeer, JProgress};
 use crate::table::Table;
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JObjectArray, JString};
@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
-use zdt::{Config, Error, ErrorKind, NotMigrated, OnMismatch, Reads, Takeover};
+use zdt::{Config, Error, ErrorKind, Frozen, NotMigrated, OnMismatch, Reads, Takeover};
 
 static TAKEOVERS: Table<Takeover> = Table::new();
 
@@ -100,14 +100,39 @@ pub fn event_fd<'local>(_: &mut Env<'local>, _: JClass<'local>, handle: jlong) -
     Ok(takeover(handle)?.event_fd().as_raw_fd())
 }
 
-/// False: full.
+/// Takes the fields of a `Parcel`, and copies the bytes; arrays are null where there is nothing in them. False: full.
+#[allow(clippy::too_many_arguments, reason = "one crossing costs less than one for each field")]
 pub fn migrate<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     handle: jlong,
-    parcel: JParcel<'local>,
+    id: jlong,
+    number: jint,
+    protocol: JString<'local>,
+    state_version: jint,
+    state: JByteArray<'local>,
+    unread: JByteArray<'local>,
+    unsent: JByteArray<'local>,
+    local: JByteArray<'local>,
+    peer: JByteArray<'local>,
+    dialled: jboolean,
+    companions: JObjectArray<'local, JCompanion<'local>>,
 ) -> Result<jboolean> {
-    let frozen = frozen(env, &parcel)?;
+    let read = |array: &JByteArray<'_>| if array.is_null() { Ok(Vec::new()) } else { read_bytes(env, array) };
+    let (state, unread, unsent) = (read(&state)?, read(&unread)?, read(&unsent)?);
+    let frozen = Frozen {
+        id: id.cast_unsigned(),
+        socket: descriptor(number)?,
+        companions: lent(env, &companions)?,
+        protocol: protocol.try_to_string(env)?.into(),
+        state_version: state_version.cast_unsigned(),
+        state,
+        unread,
+        unsent,
+        local: read_address(env, &local)?,
+        peer: read_address(env, &peer)?,
+        dialled,
+    };
     match takeover(handle)?.migrate(frozen) {
         Ok(()) => Ok(true),
         Err(NotMigrated::Full(mut copy)) => {

@@ -8,7 +8,7 @@ use crate::fault::{self, Role};
 use crate::sys::unix;
 use crate::wire::Parcel;
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
 /// A connection that the predecessor has frozen and offers. [`adopt`](Offer::adopt) it once the objects for it are built;
@@ -19,6 +19,8 @@ pub struct Offer {
     connection: Kept<OwnedFd>,
     link: u64,
     holder: Arc<dyn Holder>,
+    /// The descriptors are the caller's.
+    given: bool,
 }
 
 /// Who holds the link that an offer came over, and answers on it.
@@ -34,7 +36,7 @@ pub(super) trait Holder: Send + Sync {
 impl Offer {
     /// `link` tells the links of one holder apart.
     pub(super) fn new(parcel: Parcel, link: u64, holder: Arc<dyn Holder>) -> Offer {
-        Offer { slot: parcel.slot, connection: parcel.connection, link, holder }
+        Offer { slot: parcel.slot, connection: parcel.connection, link, holder, given: false }
     }
 
     /// What is offered. Look at it, but leave the descriptors alone until it is adopted: the predecessor may take the
@@ -44,6 +46,12 @@ impl Offer {
         self.connection
             .get()
             .unwrap_or_else(|| unreachable!("an offer has its connection until it is answered"))
+    }
+
+    /// The descriptors, companions' too, are the caller's to close from here on, whatever becomes of the offer: so objects
+    /// can own them before it is decided. Who does not get the connection closes them, and does nothing else to them.
+    pub fn give_descriptors(&mut self) {
+        self.given = true;
     }
 
     /// Takes the connection. `None`: it went back to the predecessor meanwhile, and nothing is left to do.
@@ -58,9 +66,12 @@ impl Offer {
         let mut kept = std::mem::replace(&mut self.connection, Kept::nothing());
         let Some(connection) = kept.get() else { return Ok(None) };
         fault::point(Role::Successor, "before-call", "adopt");
-        let ours = self.holder.adopt(self.link, self.slot, connection)?;
+        let ours = self.holder.adopt(self.link, self.slot, connection);
         fault::point(Role::Successor, "after-call", "adopt");
-        Ok(if ours { kept.take() } else { None })
+        if self.given && !matches!(ours, Ok(true)) {
+            leave_open(&mut kept);
+        }
+        Ok(if ours? { kept.take() } else { None })
     }
 
     /// Gives the connection back; the predecessor goes on with it. `why` is for people: it travels with the refusal. Never blocks; any thread.
@@ -73,6 +84,20 @@ impl Drop for Offer {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.get() {
             self.holder.refuse(self.link, self.slot, connection);
+        }
+        if self.given {
+            leave_open(&mut self.connection);
+        }
+    }
+}
+
+/// Whoever owns the descriptors closes them.
+fn leave_open(connection: &mut Kept<OwnedFd>) {
+    if let Some(mut connection) = connection.take() {
+        connection.wipe();
+        let Adopted { socket, companions, .. } = connection;
+        for fd in std::iter::once(socket).chain(companions.into_iter().map(|companion| companion.fd)) {
+            let _ = fd.into_raw_fd();
         }
     }
 }

@@ -3,7 +3,9 @@ package io.libzdt;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ProtocolFamily;
 import java.net.SocketAddress;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
@@ -70,6 +72,15 @@ final class Addresses {
         } catch (UnknownHostException e) {
             throw new AssertionError("4 and 16 bytes are addresses", e);
         }
+    }
+
+    /** Of the socket that has the address: one of IPv6 may have a peer of IPv4. */
+    static ProtocolFamily family(byte[] address) {
+        return switch (address[0]) {
+            case '4' -> StandardProtocolFamily.INET;
+            case '6' -> StandardProtocolFamily.INET6;
+            default -> StandardProtocolFamily.UNIX;
+        };
     }
 
     /** As the core parses it. */

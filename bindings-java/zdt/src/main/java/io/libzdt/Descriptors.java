@@ -2,6 +2,7 @@ package io.libzdt;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.ProtocolFamily;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketAddress;
@@ -82,10 +83,11 @@ public final class Descriptors {
      */
     public static SocketChannel socketChannel(int descriptor) throws ZdtException {
         NioChannels.check();
-        SocketAddress peer = peer(descriptor);
+        byte[] peer = Native.address(descriptor, true);
         // A connection that was reset has no peer any more; reading from it will say so.
-        SocketAddress remote = peer == null ? new InetSocketAddress(0) : peer;
-        return Native.socketChannel(descriptor, NioChannels.family(descriptor), remote);
+        SocketAddress remote = peer == null ? new InetSocketAddress(0) : Addresses.read(peer);
+        ProtocolFamily family = peer == null ? NioChannels.family(descriptor) : Addresses.family(peer);
+        return Native.socketChannel(descriptor, family, remote);
     }
 
     /**

@@ -23,19 +23,43 @@ final class Made {
         relieved();
         aborted(Fault.of(ErrorKind.INTERNAL, "", ""));
         done(0);
-        Parcel parcel = Frozen.of(0, 0, "").parcel();
-        returned(parcel, true);
-        new Adopted(parcel);
+        returned(true, 0, 0, "", 0, null, null, null, null, null, false, null);
+        new Adopted(Frozen.of(0, 0, "").parcel());
         stepWait(0);
         stepAccept(0);
         stepClosed(0);
         stepDone(0, 0, 0);
         // An offer that is on no list is refused in vain.
-        ((Offer) offer(0, parcel)).close();
+        ((Offer) offer(0, 0, 0, "", 0, null, null, null, null, null, false, null)).close();
     }
 
-    static Event offer(long key, Parcel parcel) {
-        return new Offer(key, parcel);
+    static Event offer(
+            long key,
+            long id,
+            int descriptor,
+            String protocol,
+            int stateVersion,
+            byte[] state,
+            byte[] unread,
+            byte[] unsent,
+            byte[] local,
+            byte[] peer,
+            boolean dialled,
+            Companion[] companions) {
+        return new Offer(
+                key,
+                Parcel.told(
+                        id,
+                        descriptor,
+                        protocol,
+                        stateVersion,
+                        state,
+                        unread,
+                        unsent,
+                        local,
+                        peer,
+                        dialled,
+                        companions));
     }
 
     static Event drain(Peer successor, long nanos, Reads[] reads, String[] retired) {
@@ -47,7 +71,21 @@ final class Made {
         return new Event.Settled(id);
     }
 
-    static Event returned(Parcel parcel, boolean refused) {
+    static Event returned(
+            boolean refused,
+            long id,
+            int descriptor,
+            String protocol,
+            int stateVersion,
+            byte[] state,
+            byte[] unread,
+            byte[] unsent,
+            byte[] local,
+            byte[] peer,
+            boolean dialled,
+            Companion[] companions) {
+        Parcel parcel = Parcel.told(
+                id, descriptor, protocol, stateVersion, state, unread, unsent, local, peer, dialled, companions);
         return new Event.Returned(
                 Frozen.of(parcel), refused ? Event.Returned.Reason.REFUSED : Event.Returned.Reason.TAKEN_BACK);
     }

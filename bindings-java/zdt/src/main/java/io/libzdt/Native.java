@@ -59,7 +59,21 @@ final class Native {
 
     static native int eventFd(long handle);
 
-    static native boolean migrate(long handle, Parcel parcel) throws ZdtException;
+    /** The fields of a {@link Parcel}; arrays are null where there is nothing in them. */
+    static native boolean migrate(
+            long handle,
+            long id,
+            int descriptor,
+            String protocol,
+            int stateVersion,
+            byte[] state,
+            byte[] unread,
+            byte[] unsent,
+            byte[] local,
+            byte[] peer,
+            boolean dialled,
+            Companion[] companions)
+            throws ZdtException;
 
     static native void migratedAll(long handle) throws ZdtException;
 
@@ -73,12 +87,12 @@ final class Native {
 
     static native void signalDrain(int pid) throws ZdtException;
 
-    // Offer
-    static native boolean offerAdopted(long key);
+    // Offer; given: its descriptors are the caller's already
+    static native boolean offerAdopted(long key, boolean given);
 
-    static native void offerRefused(long key, String why);
+    static native void offerRefused(long key, boolean given, String why);
 
-    static native void offerDropped(long key);
+    static native void offerDropped(long key, boolean given);
 
     // ListenerSpec
     /** Parses, and sets one option if its name is not null. */

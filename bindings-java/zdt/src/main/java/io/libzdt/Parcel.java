@@ -28,6 +28,57 @@ record Parcel(
         Objects.requireNonNull(unsent, "unsent");
     }
 
+    /** As native code tells it: null is an array with nothing in it, which costs it nothing. */
+    static Parcel told(
+            long id,
+            int descriptor,
+            String protocol,
+            int stateVersion,
+            byte[] state,
+            byte[] unread,
+            byte[] unsent,
+            byte[] local,
+            byte[] peer,
+            boolean dialled,
+            Companion[] companions) {
+        return new Parcel(
+                id,
+                descriptor,
+                protocol,
+                stateVersion,
+                some(state),
+                some(unread),
+                some(unsent),
+                local,
+                peer,
+                dialled,
+                companions == null ? ALONE : companions);
+    }
+
+    private static byte[] some(byte[] bytes) {
+        return bytes == null ? NOTHING : bytes;
+    }
+
+    private static byte[] orNull(byte[] bytes) {
+        return bytes.length == 0 ? null : bytes;
+    }
+
+    boolean migrate(long handle) throws ZdtException {
+        return Native.migrate(
+                handle,
+                id,
+                descriptor,
+                protocol,
+                stateVersion,
+                orNull(state),
+                orNull(unread),
+                orNull(unsent),
+                local,
+                peer,
+                dialled,
+                companions.length == 0 ? null : companions);
+    }
+
     Parcel state(int version, byte[] state) {
         return new Parcel(id, descriptor, protocol, version, state, unread, unsent, local, peer, dialled, companions);
     }

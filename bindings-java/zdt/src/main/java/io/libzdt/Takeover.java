@@ -221,7 +221,7 @@ public final class Takeover implements AutoCloseable {
      * @throws ZdtStateException {@link ErrorKind#WRONG_STATE}: no successor, or the attempt is being called off
      */
     public boolean migrate(Frozen connection) throws ZdtException {
-        return Native.migrate(handle, connection.parcel());
+        return connection.parcel().migrate(handle);
     }
 
     /**

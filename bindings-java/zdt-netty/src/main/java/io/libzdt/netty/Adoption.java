@@ -1,12 +1,8 @@
 package io.libzdt.netty;
 
-import io.libzdt.Adopted;
 import io.libzdt.Companion;
-import io.libzdt.Descriptors;
 import io.libzdt.Offer;
-import io.libzdt.ZdtException;
 import io.netty.channel.Channel;
-import java.util.Optional;
 
 /**
  * An offer becomes a connection of ours, or not. Its channel takes the way of an accepted one: through the pipeline of the
@@ -17,12 +13,12 @@ import java.util.Optional;
  * after that task, in which all this is decided.
  */
 final class Adoption {
-    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
-
     private final NettyTakeover netty;
     private final Listening listening;
     private final Offer offer;
     private Child child;
+    /** Whether the descriptors of its companions are ours to close; the channels', once there are channels. */
+    private boolean holdsCompanions;
     /** Adopted, refused or gone back. */
     private boolean answered;
 
@@ -35,8 +31,9 @@ final class Adoption {
     /** On the event loop of the listener. */
     void run() {
         try {
-            int copy = Descriptors.dup(offer.descriptor());
-            Channel channel = listening.transport.connection(listening.channel, copy);
+            int descriptor = offer.takeDescriptors();
+            holdsCompanions = true;
+            Channel channel = listening.transport.connection(listening.channel, descriptor);
             child = Child.offered(netty, listening, channel, this);
             channel.pipeline().addLast(child);
             listening.arrives(channel);
@@ -54,13 +51,13 @@ final class Adoption {
     void decide() {
         try {
             importState();
-            Optional<Adopted> adopted = offer.adopt();
-            if (adopted.isPresent()) {
+            boolean ours = offer.adopt().isPresent();
+            if (ours) {
                 isAnswered();
-                join(adopted.get());
+                join();
             } else {
                 isAnswered();
-                child.discardAll(); // it went back meanwhile
+                discard(); // it went back meanwhile
             }
         } catch (Throwable e) {
             refuse(e); // whatever the application has thrown: nobody else answers the offer
@@ -77,16 +74,10 @@ final class Adoption {
     }
 
     /** It is ours. */
-    private void join(Adopted adopted) throws ZdtException {
-        try {
-            Descriptors.nonBlocking(adopted.descriptor()); // of the socket, and so of our copy
-            Descriptors.close(adopted.descriptor());
-            for (Companion companion : adopted.companions()) {
-                Descriptors.nonBlocking(companion.descriptor());
-                Descriptors.close(companion.descriptor());
-            }
-        } catch (ZdtException e) {
-            LOG.log(System.Logger.Level.WARNING, "the connection is served all the same", e);
+    private void join() {
+        listening.transport.adopted(offer.descriptor());
+        for (Companion companion : offer.companions()) {
+            listening.transport.adopted(companion.descriptor());
         }
         netty.adopted(child);
         child.adopted(offer);
@@ -99,6 +90,7 @@ final class Adoption {
         if (child.wantsToClose() || !child.channel.isActive()) {
             throw new IllegalStateException("its pipeline does not want it");
         }
+        holdsCompanions = false;
         child.bring(offer.companions());
         Contents.importState(child, offer.stateVersion(), offer.state());
         child.check(offer.companions());
@@ -116,9 +108,16 @@ final class Adoption {
             netty.farewells.refused(offer, e);
             offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());
         } finally {
-            if (child != null) {
-                child.discardAll();
-            }
+            discard();
+        }
+    }
+
+    private void discard() {
+        if (child != null) {
+            child.discardAll();
+        }
+        if (holdsCompanions) {
+            Companions.close(offer.companions().iterator());
         }
     }
 }

@@ -16,6 +16,8 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** A connection and its companions: what is done to one of them is done to all. On their event loop. */
 final class Companions {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
+
     private final Child child;
     /** By their names. Most connections have none. */
     private Map<String, Beside> companions = Map.of();
@@ -153,20 +155,40 @@ final class Companions {
 
     // ---- The successor's side.
 
-    /** Builds those that came; nothing is read from them, and nothing written, before they are ours. */
+    /** Builds those that came, and owns their descriptors; nothing is read from them, and nothing written, before they are ours. */
     void bring(List<Companion> offered) throws ZdtException {
-        for (Companion one : offered) {
-            Channel channel = child.transport.connection(null, Descriptors.dup(one.descriptor()));
-            Beside companion = new Beside(child, one.name(), channel, Front.State.OFFERED);
-            channel.pipeline().addLast(companion);
-            keep(one.name(), companion);
-            ChannelPromise registered = channel.newPromise();
-            channel.unsafe().register(child.channel.eventLoop(), registered);
-            if (!registered.isSuccess()) {
-                throw new IllegalStateException(
-                        "its companion " + one.name() + " cannot be registered", registered.cause());
+        Iterator<Companion> left = offered.iterator();
+        try {
+            while (left.hasNext()) {
+                bring(left.next());
             }
+        } finally {
+            close(left);
         }
+    }
+
+    private void bring(Companion one) throws ZdtException {
+        Channel channel = child.transport.connection(null, one.descriptor());
+        Beside companion = new Beside(child, one.name(), channel, Front.State.OFFERED);
+        channel.pipeline().addLast(companion);
+        keep(one.name(), companion);
+        ChannelPromise registered = channel.newPromise();
+        channel.unsafe().register(child.channel.eventLoop(), registered);
+        if (!registered.isSuccess()) {
+            throw new IllegalStateException(
+                    "its companion " + one.name() + " cannot be registered", registered.cause());
+        }
+    }
+
+    /** Those that nothing was built for. */
+    static void close(Iterator<Companion> unbuilt) {
+        unbuilt.forEachRemaining(one -> {
+            try {
+                Descriptors.close(one.descriptor());
+            } catch (ZdtException e) {
+                LOG.log(System.Logger.Level.WARNING, "a descriptor is left open", e);
+            }
+        });
     }
 
     /** The one that came under this name, for whoever serves it. */

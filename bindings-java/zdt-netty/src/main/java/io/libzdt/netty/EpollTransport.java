@@ -16,10 +16,12 @@ import io.netty.channel.unix.Socket;
 import io.netty.channel.unix.UnixChannel;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import java.util.Optional;
 
 /** Over Netty's own epoll. Touched only where that is on the class path. */
 final class EpollTransport implements Transport {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
     private static final Class<?> SOCKET = socket();
 
     private static Class<?> socket() {
@@ -33,7 +35,10 @@ final class EpollTransport implements Transport {
 
     @Override
     public ServerChannel server(int descriptor) throws ZdtException {
-        return Transport.make(descriptor, EpollServerSocketChannel::new, EpollServerDomainSocketChannel::new);
+        return Transport.make(
+                descriptor,
+                (tcp, nobody) -> new EpollServerSocketChannel(tcp),
+                (unix, nobody) -> new EpollServerDomainSocketChannel(unix));
     }
 
     @Override
@@ -46,15 +51,25 @@ final class EpollTransport implements Transport {
     public Channel connection(Channel parent, int descriptor) throws ZdtException {
         return Transport.<Channel>make(
                 descriptor,
-                tcp -> connected(EpollSocketChannel.class, parent, tcp, peer(tcp))
+                (tcp, peer) -> connected(EpollSocketChannel.class, parent, tcp, remote(peer))
                         .orElseGet(() -> new EpollSocketChannel(tcp)),
-                unix -> connected(EpollDomainSocketChannel.class, parent, unix, null)
+                (unix, peer) -> connected(EpollDomainSocketChannel.class, parent, unix, null)
                         .orElseGet(() -> new EpollDomainSocketChannel(unix)));
     }
 
-    private static InetSocketAddress peer(int descriptor) throws ZdtException {
+    private static InetSocketAddress remote(SocketAddress peer) {
         // A connection that was reset has no peer any more; reading from it will say so.
-        return Descriptors.peer(descriptor) instanceof InetSocketAddress peer ? peer : new InetSocketAddress(0);
+        return peer instanceof InetSocketAddress inet ? inet : new InetSocketAddress(0);
+    }
+
+    /** O_NONBLOCK is the socket's: a predecessor that blocks must not have found it set. */
+    @Override
+    public void adopted(int descriptor) {
+        try {
+            Descriptors.nonBlocking(descriptor);
+        } catch (ZdtException e) {
+            LOG.log(System.Logger.Level.WARNING, "the connection is served all the same", e);
+        }
     }
 
     private static Optional<Channel> connected(Class<?> type, Channel parent, int descriptor, InetSocketAddress remote)

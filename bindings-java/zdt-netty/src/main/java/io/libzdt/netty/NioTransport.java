@@ -20,8 +20,8 @@ final class NioTransport implements Transport {
     public ServerChannel server(int descriptor) throws ZdtException {
         return Transport.<ServerChannel>make(
                 descriptor,
-                tcp -> new NioServerSocketChannel(Descriptors.serverSocketChannel(tcp)),
-                unix -> new NioServerDomainSocketChannel(Descriptors.serverSocketChannel(unix)));
+                (tcp, nobody) -> new NioServerSocketChannel(Descriptors.serverSocketChannel(tcp)),
+                (unix, nobody) -> new NioServerDomainSocketChannel(Descriptors.serverSocketChannel(unix)));
     }
 
     @Override
@@ -38,9 +38,13 @@ final class NioTransport implements Transport {
     public Channel connection(Channel parent, int descriptor) throws ZdtException {
         return Transport.<Channel>make(
                 descriptor,
-                tcp -> new NioSocketChannel(parent, Descriptors.socketChannel(tcp)),
-                unix -> new NioDomainSocketChannel(parent, Descriptors.socketChannel(unix)));
+                (tcp, peer) -> new NioSocketChannel(parent, Descriptors.socketChannel(tcp)),
+                (unix, peer) -> new NioDomainSocketChannel(parent, Descriptors.socketChannel(unix)));
     }
+
+    /** The channel has set O_NONBLOCK when it was made. */
+    @Override
+    public void adopted(int descriptor) {}
 
     @Override
     public int descriptor(Channel channel) throws ZdtException {

@@ -7,6 +7,7 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.socket.DatagramChannel;
+import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.util.concurrent.TimeUnit;
 
@@ -37,6 +38,9 @@ interface Transport {
     /** An established channel. The descriptor is its own from here on; closed if there is an exception. */
     Channel connection(Channel parent, int descriptor) throws ZdtException;
 
+    /** The connection with this descriptor is ours. */
+    void adopted(int descriptor);
+
     /** The descriptor of a channel of this transport, which stays the channel's. */
     int descriptor(Channel channel) throws ZdtException;
 
@@ -62,8 +66,10 @@ interface Transport {
     /** What {@code tcp} or {@code unix} makes of a socket; closed if it makes nothing. */
     static <C> C make(int descriptor, Maker<C> tcp, Maker<C> unix) throws ZdtException {
         try {
-            boolean isUnix = Descriptors.local(descriptor) instanceof UnixDomainSocketAddress;
-            return (isUnix ? unix : tcp).make(descriptor);
+            // Of its own address or its peer's: a connection that was reset has no peer any more.
+            SocketAddress peer = Descriptors.peer(descriptor);
+            SocketAddress address = peer == null ? Descriptors.local(descriptor) : peer;
+            return (address instanceof UnixDomainSocketAddress ? unix : tcp).make(descriptor, peer);
         } catch (NoClassDefFoundError absent) {
             Descriptors.close(descriptor);
             throw new IllegalArgumentException(
@@ -74,8 +80,8 @@ interface Transport {
         }
     }
 
-    /** A constructor. */
+    /** A constructor; {@code peer} is null where there is none. */
     interface Maker<C> {
-        C make(int descriptor) throws ZdtException;
+        C make(int descriptor, SocketAddress peer) throws ZdtException;
     }
 }
