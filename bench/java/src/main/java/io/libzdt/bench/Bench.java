@@ -24,11 +24,11 @@ import java.util.stream.Stream;
  * without libzdt.
  */
 public final class Bench {
-    /** Until here much is still compiled: each JVM has been in each part five times. */
-    private static final int WARM = 10;
+    /** Until here much is still compiled: each JVM has been in each part ten times. */
+    private static final int WARM = 20;
 
-    /** Processor time, and milliseconds. */
-    private record Round(Cpu accept, double acceptStall, Cpu zdt, Cpu move, double moveStall, double noise) {}
+    /** Processor time, and milliseconds where {@code stalls}: one is measured without the other. */
+    private record Round(boolean stalls, Cpu accept, double acceptStall, Cpu zdt, Cpu move, double moveStall, double noise) {}
 
     /** Of one process. */
     private record Reading(Cpu cpu, double stall, double noise) {}
@@ -43,7 +43,7 @@ public final class Bench {
      */
     public static void main(String[] arguments) throws Exception {
         int connections = Integer.parseInt(arguments[0]);
-        int rounds = WARM + Integer.parseInt(arguments[1]);
+        int rounds = WARM + 2 * Integer.parseInt(arguments[1]);
         Path report = Path.of(arguments[2]);
         List<String> flags = Arrays.asList(arguments).subList(3, arguments.length);
         Files.createDirectories(report.toAbsolutePath().getParent());
@@ -63,7 +63,7 @@ public final class Bench {
                 json.writeObjectFieldStart(transport);
                 say(json, transport + " warm", connections, all.subList(WARM, rounds));
                 json.writeObjectFieldStart("cold");
-                say(json, transport + " cold", connections, all.subList(0, 1));
+                say(json, transport + " cold", connections, all.subList(0, 4));
                 json.writeEndObject();
                 json.writeEndObject();
             }
@@ -84,7 +84,8 @@ public final class Bench {
             Process predecessor = one;
             Process successor = two;
             for (int i = 0; i < count; i++) {
-                rounds.add(round(predecessor, successor, connections, port, open));
+                // In pairs: they take turns at being the predecessor.
+                rounds.add(round(i / 2 % 2 == 1, predecessor, successor, connections, port, open));
                 Process next = successor;
                 successor = predecessor;
                 predecessor = next;
@@ -96,13 +97,14 @@ public final class Bench {
         return rounds;
     }
 
-    private static Round round(Process predecessor, Process successor, int connections, int port, String open)
+    private static Round round(
+            boolean stalls, Process predecessor, Process successor, int connections, int port, String open)
             throws IOException {
         // The one that takes over has nothing else to do yet.
         int plain = freePort();
         successor.tell("plain " + connections + " " + plain);
         Reading accepted;
-        successor.mark();
+        successor.mark(stalls);
         try (Clients clients = new Clients(connections, plain)) {
             successor.tell("begun");
             accepted = successor.read();
@@ -111,14 +113,14 @@ public final class Bench {
         successor.tell("ended");
         successor.tell("closed");
 
-        predecessor.mark();
+        predecessor.mark(stalls);
         try (Clients clients = new Clients(connections, port)) {
             predecessor.tell("begun");
             Reading ours = predecessor.read();
             clients.echo();
             successor.tell(open);
-            predecessor.mark();
-            successor.mark();
+            predecessor.mark(stalls);
+            successor.mark(stalls);
             successor.tell("ready");
             successor.tell("begun");
             predecessor.tell("ended");
@@ -127,6 +129,7 @@ public final class Bench {
             clients.echo();
             predecessor.tell("done");
             return new Round(
+                    stalls,
                     accepted.cpu(),
                     accepted.stall(),
                     ours.cpu(),
@@ -143,7 +146,9 @@ public final class Bench {
     }
 
     /** Medians of what is counted, the worst of what is to be bounded. Microseconds for each connection. */
-    private static void say(JsonGenerator json, String name, int connections, List<Round> rounds) throws IOException {
+    private static void say(JsonGenerator json, String name, int connections, List<Round> all) throws IOException {
+        List<Round> rounds = all.stream().filter(round -> !round.stalls()).toList();
+        List<Round> looked = all.stream().filter(Round::stalls).toList();
         double each = 1000.0 * connections;
         double[] accept = sorted(rounds, round -> round.accept().all() / each);
         double[] zdt = sorted(rounds, round -> round.zdt().all() / each);
@@ -155,9 +160,9 @@ public final class Bench {
                         rounds, round -> (round.move().all() - round.move().of(Cpu.Kind.COMPILER)) / each))
                 / median(sorted(
                         rounds, round -> (round.accept().all() - round.accept().of(Cpu.Kind.COMPILER)) / each));
-        double[] stall = sorted(rounds, Round::moveStall);
-        double acceptStall = max(sorted(rounds, Round::acceptStall));
-        double noise = max(sorted(rounds, Round::noise));
+        double[] stall = sorted(looked, Round::moveStall);
+        double acceptStall = max(sorted(looked, Round::acceptStall));
+        double noise = max(sorted(looked, Round::noise));
         json.writeNumberField("rounds", rounds.size());
         json.writeNumberField("accept_cpu_us", median(accept));
         json.writeNumberField("accept_of_it_compiler_us", acceptCompiler);
@@ -234,8 +239,8 @@ public final class Bench {
             return answer;
         }
 
-        void mark() throws IOException {
-            marked = Cpu.parse(tell("mark"));
+        void mark(boolean stalls) throws IOException {
+            marked = Cpu.parse(tell("mark " + stalls));
         }
 
         Reading read() throws IOException {

@@ -32,7 +32,9 @@ final class Side {
 
     private final boolean epoll;
     private final EventLoopGroup loops;
-    private final Stall stall;
+    /** Null: it is not looked at. */
+    private Stall stall;
+
     private Echo.Count count;
     private Channel plain;
     private Takeover takeover;
@@ -41,7 +43,6 @@ final class Side {
         epoll = transport.equals("epoll");
         IoHandlerFactory factory = epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory();
         loops = new MultiThreadIoEventLoopGroup(LOOPS, factory);
-        stall = new Stall(loops);
     }
 
     /**
@@ -69,15 +70,25 @@ final class Side {
             case "ended" -> await(count.allEnded);
             case "done" -> takeover.awaitDone();
             case "mark" -> {
-                stall.mark();
+                stall = Boolean.parseBoolean(words[1]) ? new Stall(loops) : null;
                 return Cpu.now().toString();
             }
             case "read" -> {
-                return Cpu.now() + " " + stall.longest() + " " + stall.noise();
+                return read();
             }
             default -> throw new IllegalArgumentException(words[0]);
         }
         return "ok";
+    }
+
+    private String read() throws IOException, InterruptedException {
+        Cpu used = Cpu.now();
+        if (stall == null) {
+            return used + " 0 0";
+        }
+        try (Stall looked = stall) {
+            return used + " " + looked.longest() + " " + looked.noise();
+        }
     }
 
     private void await(CountDownLatch latch) throws IOException, InterruptedException {
