@@ -2,6 +2,7 @@ package io.libzdt.netty;
 
 import io.libzdt.Descriptors;
 import io.libzdt.ListenerSpec;
+import io.libzdt.Offer;
 import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
 import io.netty.channel.Channel;
@@ -101,6 +102,11 @@ final class Listening extends ChannelDuplexHandler {
     boolean hasEnded() {
         return children != null && children.isShuttingDown()
                 || channel.isRegistered() && channel.eventLoop().isShuttingDown();
+    }
+
+    /** A connection that was its predecessor's. Any thread. */
+    void offered(Offer offer) {
+        arrivals.add(new Adoption(netty, this, offer));
     }
 
     /** Into the pipeline behind this, as if it had been accepted. On the event loop. */

@@ -3,7 +3,6 @@ package io.libzdt.netty;
 import io.libzdt.Event;
 import io.libzdt.EventHandler;
 import io.libzdt.ListenerSpec;
-import io.libzdt.Offer;
 import io.libzdt.Takeover;
 import io.libzdt.ZdtException;
 import io.netty.bootstrap.ServerBootstrap;
@@ -14,20 +13,11 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.socket.DatagramChannel;
-import io.netty.util.concurrent.Future;
-import io.netty.util.concurrent.GlobalEventExecutor;
 import java.net.InetSocketAddress;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.LongAdder;
-import java.util.function.BiConsumer;
-import java.util.function.Consumer;
 
 /**
  * A {@link Takeover} in Netty's hands: it accepts when it may, migrates the connections when a successor is ready, adopts
@@ -72,35 +62,14 @@ public final class NettyTakeover {
     private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
 
     private final Takeover takeover;
-    private final List<Listening> listenings = new CopyOnWriteArrayList<>();
     private final Map<Long, Child> children = new ConcurrentHashMap<>();
     private final AtomicLong ids = new AtomicLong();
-    private final LongAdder stayed = new LongAdder();
     final Farewells farewells = new Farewells();
-
-    // Of the dispatching thread.
-    /** When what is left of a drain is ended (System.nanoTime). */
-    private long deadline;
-    /** The listeners that the successor left to us. */
-    private List<String> retired = List.of();
-
-    // Under the lock.
-    private Migration migration;
-    /** Draining, and nobody to take the connections. */
-    private boolean alone;
-    /** The application was told that it may serve. */
-    private boolean ready;
-    /** The attempt was off before that: {@code ready} is to say why, so the handle stays open for it. */
-    private boolean lost;
-    /** The service is over here with its last connection. */
-    private boolean leaving;
-    /** Listeners that are about to close: until then they may accept, and whoever they accept is served. */
-    private int closing;
-    /** Of those that are left at the deadline; null: there is none. */
-    private Future<?> ending;
+    private final Service service;
 
     private NettyTakeover(Takeover takeover) {
         this.takeover = takeover;
+        this.service = new Service(takeover, children, farewells);
     }
 
     /**
@@ -122,21 +91,7 @@ public final class NettyTakeover {
      */
     public static NettyTakeover of(Takeover takeover, EventHandler onlooker) {
         NettyTakeover netty = new NettyTakeover(takeover);
-        takeover.dispatch(new EventHandler() {
-            @Override
-            public void onEvent(Event event) throws Exception {
-                netty.onEvent(event);
-                if (!(event instanceof Offer)) {
-                    onlooker.onEvent(event);
-                }
-            }
-
-            @Override
-            public void onReady() throws Exception {
-                netty.ready();
-                onlooker.onReady();
-            }
-        });
+        netty.service.dispatch(onlooker);
         return netty;
     }
 
@@ -240,7 +195,7 @@ public final class NettyTakeover {
             EventLoopGroup group, String name, ListenerSpec spec, String protocol, Listening.Kind kind)
             throws ZdtException {
         Listening listening = new Listening(this, group, name, spec, protocol, takeover, kind);
-        listenings.add(listening);
+        service.add(listening);
         return listening;
     }
 
@@ -251,13 +206,12 @@ public final class NettyTakeover {
 
     /** {@return how many connections are still to be offered in the takeover that is under way; 0 if none is} */
     public int toMove() {
-        Migration current = migration();
-        return current == null ? 0 : current.toMove();
+        return service.toMove();
     }
 
     /** {@return how many connections could not move so far, each time that they were to} */
     public long stayed() {
-        return stayed.sum();
+        return service.stayed();
     }
 
     /** {@return what has become of the connections that were to move or to end} */
@@ -278,10 +232,6 @@ public final class NettyTakeover {
         return this;
     }
 
-    private synchronized Migration migration() {
-        return migration;
-    }
-
     long newId() {
         return ids.incrementAndGet();
     }
@@ -296,71 +246,14 @@ public final class NettyTakeover {
     /** The same, and it is to move on if everything does. Any thread. */
     void adopted(Child child) {
         add(child);
-        Migration current = migration();
-        if (current != null) {
-            current.add(child);
-        }
+        service.joined(child);
     }
 
     /** A connection has ended, or moved. Any thread. */
     void forget(Child child) {
-        if (children.remove(child.id) == null) {
-            return;
-        }
-        takeover.setConnections(children.size());
-        Migration current = migration();
-        if (current != null) {
-            current.left(child);
-        }
-        finish();
-    }
-
-    private void onEvent(Event event) throws Exception {
-        if (event instanceof Offer offer) {
-            adopt(offer);
-        } else if (event instanceof Event.Drain drain) {
-            drain(drain);
-        } else if (event instanceof Event.Room) {
-            Migration current = migration();
-            if (current != null) { // else it was called off meanwhile
-                current.goOn();
-            }
-        } else if (event instanceof Event.Settled settled) {
-            tell(settled.id(), child -> child.settled(settled));
-        } else if (event instanceof Event.Returned returned) {
-            tell(returned.connection().id(), child -> child.returned(returned));
-        } else if (event instanceof Event.Resume resume) {
-            resume(resume);
-        } else if (event instanceof Event.Accept) {
-            // To offer anything says that we do not accept; the next Drain, which ends this, begins from the beginning.
-            turnTo(null, false);
-            listenings.forEach(Listening::accept);
-        } else if (event instanceof Event.Relieved) {
-            closeListeners(listenings, Listening::close, () -> {});
-        } else if (event instanceof Event.Aborted) {
-            synchronized (this) {
-                lost = !ready;
-            }
-            leave(Listening::letGo);
-        } else if (event instanceof Event.Done) {
-            endAtTheDeadline();
-            leave(Listening::close);
-        }
-    }
-
-    private void ready() {
-        synchronized (this) {
-            ready = true;
-            lost = false;
-        }
-        listenings.forEach(Listening::accept);
-        finish(); // it may have been over in between
-    }
-
-    private void tell(long id, Consumer<Child> what) {
-        Child child = children.get(id);
-        if (child != null) {
-            what.accept(child);
+        if (children.remove(child.id) != null) {
+            takeover.setConnections(children.size());
+            service.left(child);
         }
     }
 
@@ -370,121 +263,6 @@ public final class NettyTakeover {
             LOG.log(
                     System.Logger.Level.ERROR,
                     () -> "libzdt leaves the takeover: the event loops of " + listening.name + " have ended");
-            takeover.close();
-        }
-    }
-
-    private void adopt(Offer offer) {
-        Listening listening = listenings.stream()
-                .filter(one -> one.channel instanceof ServerChannel && one.protocol.equals(offer.protocol()))
-                .findFirst()
-                .orElse(null);
-        if (listening == null) {
-            offer.refuse("nothing listens here that speaks " + offer.protocol());
-        } else {
-            // Where it throws the handle is closed: so the offer, and all others, are given back.
-            if (listening.hasEnded()) {
-                throw new RejectedExecutionException("the event loops of " + listening.protocol + " have ended");
-            }
-            listening.arrivals.add(new Adoption(this, listening, offer));
-        }
-    }
-
-    private void drain(Event.Drain drain) throws InterruptedException {
-        retired = drain.retired();
-        for (Listening listening : listenings) {
-            if (retired.contains(listening.name)) {
-                listening.accept();
-            } else {
-                listening.stopAccepting();
-            }
-        }
-        // Until here nothing told the successor that we have stopped.
-        long now = System.nanoTime();
-        deadline = now + drain.deadline().toNanos();
-        farewells.drain(drain, now);
-        if (drain.successor().isPresent()) {
-            Migration next = new Migration(takeover, drain, children.values(), stayed);
-            turnTo(next, false);
-            next.goOn();
-        } else {
-            turnTo(null, true);
-            children.values().forEach(child -> child.drain(drain));
-            finish();
-        }
-    }
-
-    private void resume(Event.Resume event) {
-        retired = List.of();
-        turnTo(null, false);
-        farewells.callOff();
-        children.values().forEach(child -> child.resume(event));
-        listenings.forEach(Listening::accept);
-    }
-
-    private synchronized void turnTo(Migration next, boolean alone) {
-        if (migration != null) {
-            migration.stop();
-        }
-        migration = next;
-        this.alone = alone;
-    }
-
-    /** For good. From what the successor left to us nobody else accepts, so those who wait come first. */
-    private void closeListeners(Iterable<Listening> open, BiConsumer<Listening, Runnable> close, Runnable closed)
-            throws InterruptedException {
-        for (Listening listening : open) {
-            if (retired.contains(listening.name)) {
-                listening.empty();
-            }
-            close.accept(listening, closed);
-        }
-    }
-
-    private void leave(BiConsumer<Listening, Runnable> close) throws InterruptedException {
-        List<Listening> open = List.copyOf(listenings);
-        synchronized (this) {
-            leaving = true;
-            closing += open.size();
-        }
-        closeListeners(open, close, this::closed);
-        finish();
-    }
-
-    private void closed() {
-        synchronized (this) {
-            closing--;
-        }
-        finish();
-    }
-
-    /** What is left of a drain, that is; what an attempt that is off has adopted is served to its end. */
-    private synchronized void endAtTheDeadline() {
-        if (!leaving) {
-            Runnable end = () -> children.values().forEach(Child::cut);
-            ending = GlobalEventExecutor.INSTANCE.schedule(end, deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
-        }
-    }
-
-    /** With the last connection the drain is over, and then the service. */
-    private void finish() {
-        boolean drained;
-        boolean left;
-        synchronized (this) {
-            boolean empty = children.isEmpty();
-            drained = alone && empty;
-            alone &= !empty;
-            left = leaving && !lost && empty && closing == 0;
-            if (left && ending != null) {
-                ending.cancel(false);
-            }
-        }
-        if (drained) {
-            Migration.allMigrated(takeover);
-        }
-        if (left) {
-            farewells.log();
-            listenings.forEach(listening -> listening.close(() -> {}));
             takeover.close();
         }
     }

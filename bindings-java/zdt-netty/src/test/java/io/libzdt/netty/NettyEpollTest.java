@@ -12,6 +12,7 @@ final class NettyEpollTest
                 MovingBehaviours,
                 LeavingBehaviours,
                 HttpBehaviours,
+                SwitchingBehaviours,
                 WebSocketBehaviours,
                 FarewellBehaviours,
                 OwnFarewellBehaviours {

@@ -12,6 +12,7 @@ final class NettyNioTest
                 MovingBehaviours,
                 LeavingBehaviours,
                 HttpBehaviours,
+                SwitchingBehaviours,
                 WebSocketBehaviours,
                 FarewellBehaviours,
                 OwnFarewellBehaviours {

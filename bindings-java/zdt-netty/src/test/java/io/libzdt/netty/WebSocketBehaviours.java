@@ -323,7 +323,7 @@ interface WebSocketBehaviours extends Stage {
 
     @Test
     default void a_websocket_whose_codec_came_with_the_first_bytes_moves() throws Exception {
-        Consumer<ChannelPipeline> sniffing = HttpBehaviours.sniffing(
+        Consumer<ChannelPipeline> sniffing = SwitchingBehaviours.sniffing(
                 0,
                 () -> List.of(
                         new HttpServerCodec(),
