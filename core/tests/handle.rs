@@ -63,6 +63,25 @@ fn the_event_fd_is_readable_while_an_event_waits() {
 }
 
 #[test]
+fn the_event_fd_is_readable_soon_after_an_answer_that_others_wait_for() {
+    let place = Place::new("answers");
+    let mut two = Two::quick(&place.socket());
+    let pairs = [pair(), pair()];
+    for (id, (_, server)) in pairs.iter().enumerate() {
+        two.first().migrate(Connection::new(id as u64, server.as_raw_fd(), "relay")).unwrap();
+    }
+    let (one, other) = (two.offer(), two.offer());
+    assert!(!is_readable(two.second(), Duration::ZERO));
+    one.adopt().unwrap().expect("it is ours");
+    assert!(is_readable(two.second(), PATIENCE), "nobody would call it");
+    assert!(two.second().next_event(Some(Duration::ZERO)).unwrap().is_none());
+    assert!(matches!(next(two.first()), Event::Settled(0)));
+    drop(other);
+    assert!(is_readable(two.second(), Duration::ZERO), "that was the last");
+    assert!(matches!(two.next(FIRST), Event::Returned(connection, _) if connection.id == 1));
+}
+
+#[test]
 fn next_event_gives_nothing_when_nothing_happens() {
     let place = Place::new("nothing");
     let takeover = Takeover::open(place.socket(), quick()).unwrap();

@@ -4,11 +4,11 @@
 
 mod common;
 
-use common::{Place, next, pair, quick};
+use common::{FIRST, Place, Two, goes, next, pair, quick};
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 use zdt::{Companion, Connection, Event, ListenerSpec, NotMigrated, Takeover};
@@ -130,6 +130,30 @@ fn listeners_and_connections_move_with_all_that_belongs_to_them() {
         (&*client).read_exact(&mut buffer).unwrap();
     }
     assert_eq!(second.progress().settled, 1999);
+}
+
+#[test]
+fn descriptors_that_were_given_stay_open_whatever_becomes_of_the_offer() {
+    for adopted in [true, false] {
+        let place = Place::new("given");
+        let mut two = Two::quick(&place.socket());
+        let (client, server) = pair();
+        two.first().migrate(Connection::new(1, server.as_raw_fd(), "relay")).unwrap();
+        let mut offer = two.offer();
+        offer.give_descriptors();
+        // SAFETY: it is ours from here on.
+        let ours = unsafe { TcpStream::from_raw_fd(offer.connection().socket.as_raw_fd()) };
+        if adopted {
+            let adopted = offer.adopt().unwrap().expect("it is ours");
+            // The same number: one of the two closes it.
+            assert_eq!(adopted.socket.into_raw_fd(), ours.as_raw_fd());
+            assert!(matches!(two.next(FIRST), Event::Settled(1)));
+        } else {
+            offer.refuse("for a test");
+            assert!(matches!(two.next(FIRST), Event::Returned(..)));
+        }
+        goes(&ours, &client, "still open");
+    }
 }
 
 #[test]

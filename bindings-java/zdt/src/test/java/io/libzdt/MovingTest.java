@@ -88,6 +88,20 @@ class MovingTest {
     }
 
     @Test
+    void descriptors_that_were_taken_are_the_takers_to_close() throws Exception {
+        try (Two two = Two.draining(place.socket())) {
+            assertTrue(two.first.migrate(full()));
+            Offer offer = two.offer();
+            try (SocketChannel taken = Descriptors.socketChannel(offer.takeDescriptors())) {
+                offer.refuse("for a test");
+                assertEquals(7, two.firstGets(Event.Returned.class).connection().id());
+                Place.goes(taken, pair.client(), "still open");
+            }
+            Place.goes(pair.server(), pair.client(), "and not shut down");
+        }
+    }
+
+    @Test
     void the_addresses_and_who_dialled_travel() throws Exception {
         record Told(SocketAddress local, SocketAddress peer, boolean dialled) {}
         List<Told> told = List.of(
