@@ -15,8 +15,7 @@ import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Map;
 import org.apache.coyote.ProtocolHandler;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -50,10 +49,13 @@ final class StarterTest {
     }
 
     private static ConfigurableApplicationContext start(String... properties) {
-        List<String> arguments = new ArrayList<>(
-                List.of("--server.port=0", "--spring.main.banner-mode=off", "--logging.level.root=off"));
-        arguments.addAll(List.of(properties));
-        return SpringApplication.run(Application.class, arguments.toArray(String[]::new));
+        SpringApplication application = new SpringApplication(Application.class);
+        application.setDefaultProperties(Map.of(
+                "server.port", 0,
+                "server.address", "127.0.0.1",
+                "spring.main.banner-mode", "off",
+                "logging.level.root", "off"));
+        return application.run(properties);
     }
 
     private static ProtocolHandler protocol(ConfigurableApplicationContext context) {
