@@ -4,29 +4,9 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+. tools/steps.sh
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-here=$(mktemp -d)
-processes=()
-passed=0
-failed=0
-
-finish() {
-    ((${#processes[@]} == 0)) || kill "${processes[@]}" 2>/dev/null
-    rm -rf "$here"
-}
-trap finish EXIT
-
-step() {
-    local name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok     $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name"
-    fi
-}
+workplace
 
 mapfile -t papers < <(find . -name '*.md' -not -path '*/target/*' -not -path './build/*' -not -path '*/.*/*' | sort)
 
@@ -172,5 +152,4 @@ step links_lead_somewhere links_lead_somewhere
 step the_examples_compile the_examples_compile
 step the_smallest_examples_take_over_from_each_other the_smallest_examples_take_over_from_each_other
 step the_chats_take_over_from_each_other the_chats_take_over_from_each_other
-echo "$passed passed, $failed failed"
-((failed == 0 && passed > 0))
+report

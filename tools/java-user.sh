@@ -5,29 +5,9 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+. tools/steps.sh
 export MAVEN_OPTS="${MAVEN_OPTS:-} -Djansi.noreset=true"
-here=$(mktemp -d)
-processes=()
-passed=0
-failed=0
-
-finish() {
-    ((${#processes[@]} == 0)) || kill -9 "${processes[@]}" 2>/dev/null
-    rm -rf "$here"
-}
-trap finish EXIT
-
-step() {
-    local name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok     $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name"
-    fi
-}
+workplace
 
 mapfile -t jdks < <(tools/jdks.sh)
 ((${#jdks[@]})) || exit 1
@@ -151,5 +131,4 @@ step sources_and_documentation_are_beside_the_jars sources_and_documentation_are
 step the_native_library_runs_with_an_old_glibc the_native_library_runs_with_an_old_glibc
 step one_connection_outlives_the_jdks_and_both_paths one_connection_outlives_the_jdks_and_both_paths
 step a_jar_without_its_native_library_says_what_was_looked_for a_jar_without_its_native_library_says_what_was_looked_for
-echo "$passed passed, $failed failed"
-((failed == 0 && passed > 0))
+report

@@ -1,32 +1,17 @@
 #!/usr/bin/env bash
-# tools/test-java.sh: format, build, documentation, and every test of both modules: on the oldest JDK here (17 or newer),
+# tools/test-java.sh: format, build, documentation, and every test of all modules: on the oldest JDK here (17 or newer),
 # and the same jars on the newest one; then a user of the artifacts. Leaves the behaviours that passed in build/behaviours. Ends with a line
 # "N passed, N failed".
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+. tools/steps.sh
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 # Maven ends with an escape sequence otherwise, whatever it writes to.
 export MAVEN_OPTS="${MAVEN_OPTS:-} -Djansi.noreset=true"
 log=$(mktemp)
 trap 'rm -f "$log" "$log".*' EXIT
-passed=0
-failed=0
 rm -f build/behaviours/{java,netty-nio,netty-epoll}.txt # of an earlier run
-
-# Counts a command as one test: step NAME COMMAND...
-step() {
-    local name=$1
-    shift
-    echo "== $name"
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok     $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name"
-    fi
-}
 
 maven() {
     JAVA_HOME=$oldest mvn --quiet --batch-mode -Dstyle.color=never --file "${pom:-bindings-java/pom.xml}" "$@"
@@ -50,7 +35,7 @@ for path in sys.argv[1:]:
 PYTHON
 }
 
-# The tests of both modules on the JDK at $2, whose version is $1.
+# The tests of all modules on the JDK at $2, whose version is $1.
 tests() {
     local reports=surefire-reports-$1 code ok bad
     echo "== tests on JDK $1"
@@ -95,5 +80,4 @@ for transport in Nio Epoll; do
     sed -nE "s/^(ok|FAILED) $transport (.*)/\1 \2/p" "$log.netty" >"$log.$transport"
     tools/behaviours-of.sh "netty-${transport,,}" "$log.$transport"
 done
-echo "$passed passed, $failed failed"
-((failed == 0 && passed > 0))
+report

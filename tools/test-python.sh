@@ -4,26 +4,11 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+. tools/steps.sh
 root=$PWD
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-passed=0
-failed=0
-
-# Counts a command as one test: step NAME COMMAND...
-step() {
-    local name=$1
-    shift
-    echo "== $name"
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok     $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name"
-    fi
-}
 
 the_wheel_is_all_one_needs() {
     python3 -m venv "$scratch/empty" &&

@@ -4,24 +4,9 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+. tools/steps.sh
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-passed=0
-failed=0
-
-# Counts a command as one test: step NAME COMMAND...
-step() {
-    local name=$1
-    shift
-    echo "== $name"
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok     $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED $name"
-    fi
-}
 
 step it_is_formatted cargo fmt --all --check
 step clippy_has_nothing_to_say cargo clippy --quiet --workspace --all-targets --locked -- -D warnings

@@ -88,13 +88,17 @@ final class Addresses {
         if (address.isUnresolved()) {
             throw unclear(address);
         }
-        if (!(address.getAddress() instanceof Inet6Address v6)) {
-            return address.getAddress().getHostAddress() + ":" + address.getPort();
+        return text(address.getAddress(), address.getPort());
+    }
+
+    static String text(InetAddress address, int port) {
+        if (!(address instanceof Inet6Address v6)) {
+            return address.getHostAddress() + ":" + port;
         }
         // Java writes the scope by name; the core takes the number.
         String ip = v6.getHostAddress().replaceFirst("%.*", "");
         String scope = v6.getScopeId() == 0 ? "" : "%" + v6.getScopeId();
-        return "[" + ip + scope + "]:" + address.getPort();
+        return "[" + ip + scope + "]:" + port;
     }
 
     private static ZdtArgumentException unclear(SocketAddress address) {

@@ -1,8 +1,10 @@
 package io.libzdt;
 
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.channels.DatagramChannel;
 import java.nio.channels.ServerSocketChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -51,6 +53,22 @@ public final class ListenerSpec {
      */
     public static ListenerSpec tcp(InetSocketAddress address) {
         return tcp(Addresses.text(address));
+    }
+
+    /**
+     * TCP as web servers in Java listen: at one address, or at all of them.
+     *
+     * @param address null: every address, IPv6 and IPv4; IPv4 alone where the kernel has no IPv6
+     *     ({@code /proc/net/if_inet6}), or with {@code -Djava.net.preferIPv4Stack=true}
+     * @param port 0: any
+     * @return what to listen at
+     */
+    public static ListenerSpec tcp(InetAddress address, int port) {
+        if (address != null) {
+            return tcp(Addresses.text(address, port));
+        }
+        boolean ipv6 = Files.exists(Path.of("/proc/net/if_inet6")) && !Boolean.getBoolean("java.net.preferIPv4Stack");
+        return tcp((ipv6 ? "[::]:" : "0.0.0.0:") + port);
     }
 
     /**

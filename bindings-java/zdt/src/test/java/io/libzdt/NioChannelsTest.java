@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.libzdt.Place.Pair;
 import java.io.IOException;
 import java.net.Inet6Address;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
 import java.net.Socket;
@@ -22,8 +23,10 @@ import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Collections;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -225,5 +228,34 @@ class NioChannelsTest {
         assertEquals(
                 "tcp://[fe80::1%7]:80",
                 ListenerSpec.parse("tcp://[fe80::1%7]:80").toString());
+    }
+
+    @Test
+    void a_web_server_without_an_address_listens_at_all_of_them() throws Exception {
+        assertEquals(
+                "tcp://127.0.0.1:80",
+                ListenerSpec.tcp(InetAddress.getByName("127.0.0.1"), 80).toString());
+        assertEquals(
+                "tcp://[fe80::1%7]:80",
+                ListenerSpec.tcp(
+                                Inet6Address.getByAddress(
+                                        null, InetAddress.getByName("fe80::1").getAddress(), 7),
+                                80)
+                        .toString());
+        boolean ipv6 = Files.exists(Path.of("/proc/net/if_inet6"));
+        try (ServerSocketChannel everywhere = ListenerSpec.tcp(null, 0).bind()) {
+            int port = ((InetSocketAddress) everywhere.getLocalAddress()).getPort();
+            for (String host : ipv6 ? List.of("127.0.0.1", "::1") : List.of("127.0.0.1")) {
+                new Socket(host, port).close();
+            }
+        }
+        System.setProperty("java.net.preferIPv4Stack", "true");
+        try {
+            assertEquals("tcp://0.0.0.0:80", ListenerSpec.tcp(null, 80).toString());
+        } finally {
+            System.clearProperty("java.net.preferIPv4Stack");
+        }
+        assertThrows(ZdtArgumentException.class, () -> ListenerSpec.tcp(null, -1));
+        assertThrows(ZdtArgumentException.class, () -> ListenerSpec.tcp(InetAddress.getLoopbackAddress(), 65536));
     }
 }

@@ -45,15 +45,23 @@ public final class JettyTakeover {
      * Inherits or binds the listener {@code name} and opens {@code connector} with it. Nothing is accepted before {@code
      * ready}, even if the server is started.
      *
-     * @param connector not started, with all its connection factories, and with a thread that accepts (Jetty's default)
+     * @param connector not open, with all its connection factories, and with a thread that accepts (Jetty's default)
      * @param name of the listener
-     * @param spec where and how to listen; the connector's own address does not count
+     * @param spec where and how to listen, TCP; the connector's own address does not count
      * @throws IOException as {@link Takeover#listener(String, ListenerSpec)}
-     * @throws IllegalArgumentException {@code connector} has no thread that accepts
+     * @throws IllegalArgumentException {@code connector} is open, or has no thread that accepts, or {@code spec} is not TCP;
+     *     nothing was bound
      */
     public void listen(ServerConnector connector, String name, ListenerSpec spec) throws IOException {
         if (connector.getAcceptors() == 0) {
             throw new IllegalArgumentException("the connector needs an acceptor; nothing was bound");
+        }
+        if (connector.isOpen()) {
+            throw new IllegalArgumentException(
+                    "the connector listens already; nothing was bound; give one that is new");
+        }
+        if (!spec.toString().startsWith("tcp://")) {
+            throw new IllegalArgumentException("Jetty listens at TCP alone, not at " + spec + "; nothing was bound");
         }
         Leave leave = new Leave(connector);
         connector.open(nio.listen(name, spec, leave));

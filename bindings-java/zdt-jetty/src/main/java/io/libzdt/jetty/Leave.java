@@ -3,6 +3,7 @@ package io.libzdt.jetty;
 import io.libzdt.Descriptors;
 import io.libzdt.Drainable;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.SelectableChannel;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -11,7 +12,9 @@ import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpHeaderValue;
 import org.eclipse.jetty.http.HttpVersion;
 import org.eclipse.jetty.io.AbstractEndPoint;
+import org.eclipse.jetty.io.Connection;
 import org.eclipse.jetty.io.EndPoint;
+import org.eclipse.jetty.server.ConnectionMetaData;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.ServerConnector;
@@ -33,15 +36,33 @@ final class Leave implements Drainable, HttpConfiguration.Customizer {
 
     @Override
     public Request customize(Request request, HttpFields.Mutable headers) {
-        EndPoint connection = request.getConnectionMetaData().getConnection().getEndPoint();
+        ConnectionMetaData about = request.getConnectionMetaData();
+        EndPoint connection = about.getConnection().getEndPoint();
         busy.merge(connection, 1, Integer::sum);
         Request.addCompletionListener(
                 request, failure -> busy.computeIfPresent(connection, (which, count) -> count == 1 ? null : count - 1));
         if (draining
-                && request.getConnectionMetaData().getHttpVersion().getVersion() <= HttpVersion.HTTP_1_1.getVersion()) {
+                && about.getHttpVersion().getVersion() <= HttpVersion.HTTP_1_1.getVersion()
+                && isLast(request, about.getConnection())) {
             headers.put(HttpHeader.CONNECTION, HttpHeaderValue.CLOSE);
         }
         return request;
+    }
+
+    /** Whether nothing is known to come after it: what is pipelined behind a response that says close would be lost. */
+    private static boolean isLast(Request request, Connection connection) {
+        // Jetty lets nobody look at what it has read; one may take it, and give it back.
+        if (!(connection instanceof Connection.UpgradeFrom from && connection instanceof Connection.UpgradeTo to)) {
+            return true;
+        }
+        ByteBuffer rest = from.onUpgradeFrom();
+        if (rest == null) {
+            return true;
+        }
+        int length = rest.remaining();
+        to.onUpgradeTo(rest);
+        return length <= Math.max(0, request.getLength())
+                || request.getHeaders().contains(HttpHeader.TRANSFER_ENCODING);
     }
 
     @Override

@@ -34,6 +34,11 @@ public class TakeoverAutoConfiguration {
 
     @Bean
     Takeover libzdtTakeover(TakeoverProperties properties, Environment environment) throws ZdtException {
+        if (properties.socket() == null) {
+            throw new IllegalStateException(
+                    "libzdt.socket is empty: say where the takeover socket is to be, for instance"
+                            + " /run/app/zdt.sock, or do not set it; nothing was changed");
+        }
         String program = environment.getProperty("spring.application.name", "spring");
         return Takeover.open(properties.socket(), properties.config(program));
     }

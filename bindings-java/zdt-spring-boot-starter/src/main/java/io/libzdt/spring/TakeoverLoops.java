@@ -1,5 +1,6 @@
 package io.libzdt.spring;
 
+import io.libzdt.ListenerSpec;
 import io.libzdt.ZdtException;
 import io.libzdt.netty.NettyTakeover;
 import io.netty.channel.Channel;
@@ -35,7 +36,7 @@ final class TakeoverLoops implements LoopResources {
         }
         try {
             return type.cast(netty.serverChannel(
-                    group, name, Addresses.spec(factory.getAddress(), Math.max(0, factory.getPort())), name));
+                    group, name, ListenerSpec.tcp(factory.getAddress(), Math.max(0, factory.getPort())), name));
         } catch (ZdtException e) {
             throw new IllegalStateException(e.getMessage(), e);
         }

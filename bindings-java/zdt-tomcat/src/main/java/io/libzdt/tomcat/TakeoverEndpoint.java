@@ -5,13 +5,10 @@ import io.libzdt.Drainable;
 import io.libzdt.ListenerSpec;
 import io.libzdt.NioTakeover;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.NetworkChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.apache.tomcat.util.net.NioChannel;
 import org.apache.tomcat.util.net.NioEndpoint;
 import org.apache.tomcat.util.net.SocketWrapperBase;
@@ -36,15 +33,7 @@ final class TakeoverEndpoint extends NioEndpoint implements Drainable {
         if (getUnixDomainSocketPath() != null) {
             throw new IllegalStateException("unixDomainSocketPath is not for TakeoverProtocol; nothing was bound");
         }
-        listener = nio.listen(name, spec(), this);
-    }
-
-    private ListenerSpec spec() {
-        if (getAddress() != null) {
-            return ListenerSpec.tcp(new InetSocketAddress(getAddress(), getPortWithOffset()));
-        }
-        boolean ipv6 = Files.exists(Path.of("/proc/net/if_inet6")) && !Boolean.getBoolean("java.net.preferIPv4Stack");
-        return ListenerSpec.tcp((ipv6 ? "[::]:" : "0.0.0.0:") + getPortWithOffset());
+        listener = nio.listen(name, ListenerSpec.tcp(getAddress(), getPortWithOffset()), this);
     }
 
     @Override

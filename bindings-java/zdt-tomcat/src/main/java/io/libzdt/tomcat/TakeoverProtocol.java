@@ -14,7 +14,9 @@ import org.apache.coyote.http11.Http11NioProtocol;
  * var protocol = new TakeoverProtocol();
  * protocol.listener(NioTakeover.of(takeover), "http");
  * protocol.setPort(8080);
- * tomcat.setConnector(new Connector(protocol));
+ * var connector = new Connector(protocol);
+ * connector.setThrowOnFailure(true); // else Tomcat logs what is wrong, and starts without the connector
+ * tomcat.setConnector(connector);
  * tomcat.start();
  * takeover.ready();
  * takeover.awaitDone();
