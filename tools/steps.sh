@@ -28,6 +28,9 @@ workplace() {
 }
 
 leave_workplace() {
-    ((${#processes[@]} == 0)) || kill -9 "${processes[@]}" 2>/dev/null
+    if ((${#processes[@]})); then
+        kill -9 "${processes[@]}" 2>/dev/null
+        wait "${processes[@]}" 2>/dev/null # else bash says that they were killed
+    fi
     rm -rf "$here"
 }
