@@ -43,7 +43,6 @@ final class Adoption {
         }
         if (!child.channel.isOpen() || !child.hasEventLoop()) { // nobody else would answer
             refuse(new IllegalStateException("nothing here registers it with an event loop"));
-            netty.endIfItsLoopsEnded(listening);
         }
     }
 
@@ -104,6 +103,8 @@ final class Adoption {
         if (!isAnswered()) {
             return;
         }
+        netty.endIfItsLoopsEnded(
+                listening, child); // before the answer: a refusal counts as one, and may lead to the commit
         try (offer) {
             netty.farewells.refused(offer, e);
             offer.refuse(e.getMessage() == null ? e.toString() : e.getMessage());

@@ -50,16 +50,25 @@ final class Arrivals {
         try {
             EventLoop loop = listening.channel.eventLoop();
             // Due at once, but not before the event loop has looked at its connections.
-            loop.schedule(this::next, 0, TimeUnit.NANOSECONDS);
+            loop.schedule(this::next, 0, TimeUnit.NANOSECONDS).addListener(due -> {
+                if (due.isCancelled()) { // it was shut down before
+                    refuseAll(due.cause());
+                }
+            });
         } catch (RejectedExecutionException | IllegalStateException notThere) {
-            for (Adoption adoption; (adoption = waiting.poll()) != null; ) {
-                underWay.incrementAndGet();
-                adoption.refuse(new IllegalStateException("nothing serves " + listening.name + " here", notThere));
-            }
-            active.set(false);
-            goOn();
-            netty.endIfItsLoopsEnded(listening);
+            refuseAll(notThere);
         }
+    }
+
+    /** Nobody will see to them. First of all we leave, if we cannot serve: so they go back, and nothing is committed. */
+    private void refuseAll(Throwable why) {
+        netty.endIfItsLoopsEnded(listening);
+        for (Adoption adoption; (adoption = waiting.poll()) != null; ) {
+            underWay.incrementAndGet();
+            adoption.refuse(new IllegalStateException("nothing serves " + listening.name + " here", why));
+        }
+        active.set(false);
+        goOn();
     }
 
     private void next() {

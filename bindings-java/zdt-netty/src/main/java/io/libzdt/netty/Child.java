@@ -311,6 +311,10 @@ final class Child extends Leaving {
         }
     }
 
+    boolean isOnALoopThatEnds() {
+        return hasEventLoop() && channel.eventLoop().isShuttingDown();
+    }
+
     @Override
     public void channelActive(ChannelHandlerContext ctx) {
         if (adoption != null) {

@@ -40,6 +40,10 @@ final class Companions {
         if (channel.pipeline().get(TakeoverHandler.class) != null || companions.containsKey(name)) {
             throw new IllegalArgumentException(name + " is there, or " + channel + " belongs to a connection already");
         }
+        if (!child.transport.has(channel)) {
+            throw new IllegalArgumentException(channel.getClass().getName() + " is not of the transport of "
+                    + child.channel.getClass().getName() + ": connect it on the same event loops");
+        }
         Beside companion = new Beside(child, name, channel, Front.State.LIVE);
         channel.pipeline().addFirst(companion);
         keep(name, companion);

@@ -266,7 +266,7 @@ final class Contents {
     /** What the successor must know; null: not now. */
     static Exported state(ChannelPipeline pipeline) throws Exception {
         Migratable migratable = migratable(pipeline);
-        byte[] state = migratable == null ? new byte[0] : migratable.exportState();
+        byte[] state = migratable == null ? new byte[0] : exported(migratable);
         if (state == null) {
             return null;
         }
@@ -274,6 +274,26 @@ final class Contents {
         byte[] whole = watch == null ? state : watch.state(state);
         int none = whole.length == 0 ? 0 : 1;
         return new Exported(migratable == null ? none : migratable.stateVersion(), whole);
+    }
+
+    private static byte[] exported(Migratable migratable) {
+        try {
+            return migratable.exportState();
+        } catch (Throwable e) {
+            throw new IllegalStateException(name(migratable) + " did not give its state: " + e, e);
+        }
+    }
+
+    private static void imported(Migratable migratable, int version, byte[] state) {
+        try {
+            migratable.importState(version, state);
+        } catch (Throwable e) {
+            throw new IllegalStateException(name(migratable) + " did not take the state: " + e, e);
+        }
+    }
+
+    private static String name(Migratable migratable) {
+        return migratable.getClass().getName();
     }
 
     /** A state, and its version. */
@@ -288,7 +308,7 @@ final class Contents {
             inner = upgraded.inner();
             Migratable early = migratable(pipeline);
             if (early != null) {
-                early.importState(version, inner);
+                imported(early, version, inner);
                 inner = new byte[0];
             }
             child.tellActive();
@@ -299,7 +319,7 @@ final class Contents {
         }
         Migratable migratable = migratable(pipeline);
         if (migratable != null) {
-            migratable.importState(version, inner);
+            imported(migratable, version, inner);
         } else if (inner.length > 0) {
             throw new IllegalStateException("it has a state, and no handler here is Migratable");
         }

@@ -85,6 +85,11 @@ final class EpollTransport implements Transport {
     }
 
     @Override
+    public boolean has(Channel channel) {
+        return channel instanceof UnixChannel;
+    }
+
+    @Override
     public int descriptor(Channel channel) {
         return ((UnixChannel) channel).fd().intValue();
     }

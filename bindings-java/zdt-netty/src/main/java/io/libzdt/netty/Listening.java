@@ -100,8 +100,16 @@ final class Listening extends ChannelDuplexHandler {
 
     /** Whether nothing that arrives could be served any more. */
     boolean hasEnded() {
-        return children != null && children.isShuttingDown()
-                || channel.isRegistered() && channel.eventLoop().isShuttingDown();
+        return children != null && children.isShuttingDown() || itsOwnHasEnded();
+    }
+
+    /** Its channel is not registered any more then, and knows it still. */
+    private boolean itsOwnHasEnded() {
+        try {
+            return channel.eventLoop().isShuttingDown();
+        } catch (IllegalStateException neverRegistered) {
+            return false;
+        }
     }
 
     /** A connection that was its predecessor's. Any thread. */

@@ -259,7 +259,16 @@ public final class NettyTakeover {
 
     /** Nothing can be served here any more: without us the predecessor can go on. Any thread. */
     void endIfItsLoopsEnded(Listening listening) {
-        if (listening.hasEnded()) {
+        endIf(listening.hasEnded(), listening);
+    }
+
+    /** The same, also where it is only the event loop that the listener's pipeline has chosen for a connection. */
+    void endIfItsLoopsEnded(Listening listening, Child child) {
+        endIf(listening.hasEnded() || child != null && child.isOnALoopThatEnds(), listening);
+    }
+
+    private void endIf(boolean ended, Listening listening) {
+        if (ended) {
             LOG.log(
                     System.Logger.Level.ERROR,
                     () -> "libzdt leaves the takeover: the event loops of " + listening.name + " have ended");

@@ -16,6 +16,8 @@ import java.nio.channels.SelectableChannel;
 
 /** Over java.nio. */
 final class NioTransport implements Transport {
+    private static final System.Logger LOG = System.getLogger("io.libzdt.netty");
+
     @Override
     public ServerChannel server(int descriptor) throws ZdtException {
         return Transport.<ServerChannel>make(
@@ -47,6 +49,11 @@ final class NioTransport implements Transport {
     public void adopted(int descriptor) {}
 
     @Override
+    public boolean has(Channel channel) {
+        return channel.unsafe() instanceof NioUnsafe;
+    }
+
+    @Override
     public int descriptor(Channel channel) throws ZdtException {
         return Descriptors.of(nio(channel));
     }
@@ -61,12 +68,23 @@ final class NioTransport implements Transport {
     @Override
     public void discard(Channel channel) {
         Runnable close = () -> {
+            if (!hasLeftItsPoller(channel)) { // its event loop ends, and does not select any more
+                neuter(channel);
+            }
             channel.unsafe().close(channel.newPromise());
             channel.pipeline().fireChannelUnregistered(); // which removes the handlers
         };
         ChannelPromise out = channel.newPromise();
         channel.unsafe().deregister(out);
         out.addListener(done -> onceOutOfItsPoller(channel, close));
+    }
+
+    private void neuter(Channel channel) {
+        try {
+            Descriptors.neuter(descriptor(channel));
+        } catch (ZdtException e) {
+            LOG.log(System.Logger.Level.WARNING, () -> channel + " is closed as it is, which its client may see", e);
+        }
     }
 
     /** Java.nio does so itself when it closes a channel that is registered with a selector. */

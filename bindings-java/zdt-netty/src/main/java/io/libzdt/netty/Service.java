@@ -1,5 +1,6 @@
 package io.libzdt.netty;
 
+import io.libzdt.ErrorKind;
 import io.libzdt.Event;
 import io.libzdt.EventHandler;
 import io.libzdt.Offer;
@@ -111,8 +112,9 @@ final class Service {
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
             close(listenings, Listening::close, () -> {});
-        } else if (event instanceof Event.Aborted) {
-            ending.aborted();
+        } else if (event instanceof Event.Aborted aborted) {
+            // Of a predecessor that has decided and may die, everything is read: Done says when.
+            ending.aborted(aborted.cause().kind() == ErrorKind.ATTEMPT_LOST);
             leave(Listening::letGo);
         } else if (event instanceof Event.Done) {
             ending.done();

@@ -41,6 +41,9 @@ interface Transport {
     /** The connection with this descriptor is ours. */
     void adopted(int descriptor);
 
+    /** Whether a channel is of this transport. */
+    boolean has(Channel channel);
+
     /** The descriptor of a channel of this transport, which stays the channel's. */
     int descriptor(Channel channel) throws ZdtException;
 

@@ -13,6 +13,7 @@ final class NettyEpollTest
                 LeavingBehaviours,
                 HttpBehaviours,
                 SwitchingBehaviours,
+                TroubleBehaviours,
                 WebSocketBehaviours,
                 FarewellBehaviours,
                 OwnFarewellBehaviours {

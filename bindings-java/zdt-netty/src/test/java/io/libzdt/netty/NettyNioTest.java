@@ -13,6 +13,7 @@ final class NettyNioTest
                 LeavingBehaviours,
                 HttpBehaviours,
                 SwitchingBehaviours,
+                TroubleBehaviours,
                 WebSocketBehaviours,
                 FarewellBehaviours,
                 OwnFarewellBehaviours {
