@@ -3,6 +3,7 @@ package io.libzdt.netty;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
@@ -39,6 +40,20 @@ record Jvm(Process process) implements AutoCloseable {
     /** The next line it writes. */
     String line() throws IOException {
         return process.inputReader().readLine();
+    }
+
+    /** As a long pause of its collector would: it does nothing for so long, and then goes on. */
+    void pauses(Duration pause) throws IOException, InterruptedException {
+        signal("STOP");
+        Thread.sleep(pause.toMillis());
+        signal("CONT");
+    }
+
+    private void signal(String name) throws IOException, InterruptedException {
+        String pid = Long.toString(process.pid());
+        if (new ProcessBuilder("kill", "-" + name, pid).inheritIO().start().waitFor() != 0) {
+            throw new IOException("kill -" + name + " " + pid + " failed");
+        }
     }
 
     @Override

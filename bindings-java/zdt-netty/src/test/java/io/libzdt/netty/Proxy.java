@@ -2,6 +2,7 @@ package io.libzdt.netty;
 
 import io.netty.bootstrap.Bootstrap;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
@@ -33,16 +34,21 @@ final class Proxy extends ChannelInboundHandlerAdapter implements Migratable {
             return; // it came with us
         }
         EventLoop with = loop.apply(ctx.channel().eventLoop());
-        boolean epoll = downstream instanceof EpollSocketChannel;
         downstream.config().setAutoRead(false); // until there is somebody to pass it on to
-        upstream = new Bootstrap()
-                .group(with)
-                .channel(epoll ? EpollSocketChannel.class : NioSocketChannel.class)
-                .handler(new Side(ctx.channel()))
-                .connect(new InetSocketAddress("127.0.0.1", port))
-                .addListener(connected -> downstream.config().setAutoRead(true))
-                .channel();
+        upstream = connect(
+                with, port, new Side(downstream), () -> downstream.config().setAutoRead(true));
         TakeoverHandler.of(ctx.channel()).companion("upstream", upstream);
+    }
+
+    static Channel connect(EventLoop loop, int port, ChannelHandler handler, Runnable connected) {
+        boolean epoll = Groups.areEpoll(loop);
+        return new Bootstrap()
+                .group(loop)
+                .channel(epoll ? EpollSocketChannel.class : NioSocketChannel.class)
+                .handler(handler)
+                .connect(new InetSocketAddress("127.0.0.1", port))
+                .addListener(done -> connected.run())
+                .channel();
     }
 
     @Override
