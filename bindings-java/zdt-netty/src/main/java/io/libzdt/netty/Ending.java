@@ -14,8 +14,6 @@ final class Ending {
     private boolean ready;
     /** The attempt was off before that: {@code ready} is to say why, so the handle stays open for it. */
     private boolean lost;
-    /** The attempt is off, and what was offered to it may still be ours to serve. */
-    private boolean receiving;
     /** The service is over here with its last connection. */
     private boolean leaving;
     /** Listeners that are about to close: until then they may accept, and whoever they accept is served. */
@@ -36,10 +34,8 @@ final class Ending {
         lost = false;
     }
 
-    /** {@code receiving}: what the predecessor had offered still comes. */
-    synchronized void aborted(boolean receiving) {
+    synchronized void aborted() {
         lost = !ready;
-        this.receiving = receiving;
     }
 
     /** A drain has begun that is over then, at the latest. */
@@ -49,7 +45,6 @@ final class Ending {
 
     /** It is over, and what is left has its time; what an attempt that is off has adopted is served to its end. */
     synchronized void done() {
-        receiving = false;
         if (!leaving) {
             Runnable cut = () -> children.values().forEach(Child::cut);
             cutting = GlobalEventExecutor.INSTANCE.schedule(cut, deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
@@ -70,7 +65,7 @@ final class Ending {
     /** After anything has changed. */
     void endIfItIsTime() {
         synchronized (this) {
-            if (!leaving || lost || receiving || closing > 0 || !children.isEmpty()) {
+            if (!leaving || lost || closing > 0 || !children.isEmpty()) {
                 return;
             }
             if (cutting != null) {

@@ -1,6 +1,5 @@
 package io.libzdt.netty;
 
-import io.libzdt.ErrorKind;
 import io.libzdt.Event;
 import io.libzdt.EventHandler;
 import io.libzdt.Offer;
@@ -112,9 +111,8 @@ final class Service {
             listenings.forEach(Listening::accept);
         } else if (event instanceof Event.Relieved) {
             close(listenings, Listening::close, () -> {});
-        } else if (event instanceof Event.Aborted aborted) {
-            // Of a predecessor that has decided and may die, everything is read: Done says when.
-            ending.aborted(aborted.cause().kind() == ErrorKind.ATTEMPT_LOST);
+        } else if (event instanceof Event.Aborted) {
+            ending.aborted();
             leave(Listening::letGo);
         } else if (event instanceof Event.Done) {
             ending.done();
