@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvicorn
@@ -60,13 +60,16 @@ class Server(uvicorn.Server):
         takeover: str | os.PathLike[str],
         *,
         name: str = "http",
+        watch: Callable[[aio.Takeover], Coroutine[Any, Any, None]] | None = None,
         **options: Any,
     ) -> None:
-        """`takeover`: the path of the takeover socket; `name`: the listener's; `options`: those of
-        `libzdt.aio.Takeover`."""
+        """`takeover`: the path of the takeover socket; `name`: the listener's; `watch`: looks on from `ready`
+        on; `options`: those of `libzdt.aio.Takeover`."""
         super().__init__(config)
         self.takeover = aio.Takeover(takeover, **options)
         self._name = name
+        self._watch = watch
+        self._watching: asyncio.Task[None] | None = None
         self._done: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -103,7 +106,10 @@ class Server(uvicorn.Server):
         except BaseException:
             await self.takeover.__aexit__(None, None, None)
             raise
-        self._done = asyncio.get_running_loop().create_task(self.takeover.done())
+        loop = asyncio.get_running_loop()
+        self._done = loop.create_task(self.takeover.done())
+        if self._watch is not None:
+            self._watching = loop.create_task(self._watch(self.takeover))
         log.info("generation %d listens at %s", self.takeover.generation, listening.address)
 
     async def on_tick(self, counter: int) -> bool:
@@ -123,8 +129,10 @@ class Server(uvicorn.Server):
             while not (self._done.done() or self.force_exit or (limit is not None and waited >= limit)):
                 await asyncio.wait([self._done], timeout=0.1)
                 waited += 0.1
-            self._done.cancel()
-            await asyncio.gather(self._done, return_exceptions=True)
+            tasks = [task for task in (self._done, self._watching) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.takeover.__aexit__(None, None, None)
         await super().shutdown(sockets)
 
