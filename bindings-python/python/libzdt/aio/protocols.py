@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from .. import Migrated
-from .served import Export, Live, Server, Stays
+from .served import Export, Live, Restored, Server, Stays
 from .tls import Secured
 from .transport import Transport
 
@@ -40,6 +40,24 @@ class Migratable(Protocol):
         """What `data_received` was given and is not used yet: the successor's is given the same."""
 
 
+@runtime_checkable
+class Deliberate(Migratable, Protocol):
+    """A protocol whose move takes more than one step."""
+
+    def turn(self, waits: bool) -> None:
+        """Whether somebody waits for it to become idle: then it need not begin anything new."""
+
+    def freeze(self) -> None:
+        """Its transport is frozen."""
+
+    def thaw(self) -> None:
+        """It is ours as it was, and its transport was thawed."""
+
+    async def rebuild(self) -> None:
+        """(successor) Behind `import_state`: what takes time. Raises whatever is wrong; if it is not adopted,
+        `connection_lost` is called with a `libzdt.Migrated`."""
+
+
 class ProtocolServer(Server):
     """Serves each connection by what a factory makes."""
 
@@ -62,18 +80,32 @@ class ProtocolServer(Server):
         else:
             Member(self._service, self, self._factory(), sock).transport.start()
 
-    def restore(self, offer: Offer) -> Callable[[Adopted], None]:
+    def restore(self, offer: Offer) -> Callable[[Adopted], None] | Coroutine[Any, Any, Restored]:
         protocol = self._factory()
         if not isinstance(protocol, Migratable):
             raise TypeError(f"{type(protocol).__qualname__} is not Migratable")
         protocol.import_state(offer.state)
+        made = cast(asyncio.BaseProtocol, protocol)
 
         def serve(adopted: Adopted) -> None:
-            made = cast(asyncio.BaseProtocol, protocol)
             member = Member(self._service, self, made, adopted.socket, adopted.unsent)
             member.transport.start(adopted.unread)
 
-        return serve
+        return self._rebuilt(protocol, serve) if isinstance(protocol, Deliberate) else serve
+
+    async def _rebuilt(self, protocol: Deliberate, serve: Callable[[Adopted], None]) -> Restored:
+        def decided(adopted: Adopted | None) -> None:
+            if adopted is None:
+                cast(asyncio.BaseProtocol, protocol).connection_lost(cast(Exception, Migrated()))
+            else:
+                serve(adopted)
+
+        try:
+            await protocol.rebuild()
+        except BaseException:
+            decided(None)
+            raise
+        return decided
 
 
 class Member(Live):
@@ -101,6 +133,23 @@ class Member(Live):
 
     def when_idle(self, told: Callable[[], None] | None) -> None:
         self.transport.stirred = told
+        if (deliberate := self._deliberate) is not None:
+            deliberate.turn(told is not None)
+
+    def freeze(self) -> None:
+        super().freeze()
+        if (deliberate := self._deliberate) is not None:
+            deliberate.freeze()
+
+    def thaw(self) -> None:
+        super().thaw()
+        if (deliberate := self._deliberate) is not None:
+            deliberate.thaw()
+
+    @property
+    def _deliberate(self) -> Deliberate | None:
+        protocol = self.transport.get_protocol()
+        return protocol if isinstance(protocol, Deliberate) else None
 
     def let_go(self) -> None:
         protocol = self.transport.get_protocol()
