@@ -17,7 +17,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 import libzdt
 from aio.stage import PATIENCE, Client, Generation, until
 from libzdt.asgi import Application
-from libzdt.http.channel import Channel
+from libzdt.http.web import WebTap
+from libzdt.uvicorn import _Protocols
 
 from .test_frames import PING, TEXT, frame
 
@@ -67,7 +68,9 @@ async def chatting(path: str, ws: str, app: Any, http: str = "h11", **config: An
     async with it.takeover:
         kind: Any = set_up.http_protocol_class
         listening = await it.takeover.create_server(
-            lambda: Channel(lambda: kind(config=set_up, server_state=state, app_state={})), "http", ("127.0.0.1", 0)
+            lambda: WebTap(_Protocols(), lambda: kind(config=set_up, server_state=state, app_state={})),
+            "http",
+            ("127.0.0.1", 0),
         )
         it.address = listening.address
         await it.takeover.ready()

@@ -41,17 +41,22 @@ class Migratable(Protocol):
 
 
 @runtime_checkable
-class Deliberate(Migratable, Protocol):
-    """A protocol whose move takes more than one step."""
+class Holding(Protocol):
+    """A Migratable that holds something back from when it is asked for its state, and may leave politely."""
 
-    def turn(self, waits: bool) -> None:
-        """Whether somebody waits for it to become idle: then it need not begin anything new."""
+    def go_on(self) -> None:
+        """It is not asked any more, or has come back."""
+
+    def leave(self) -> None:
+        """It stays here to its end."""
+
+
+@runtime_checkable
+class Rebuilt(Migratable, Protocol):
+    """A Migratable with more than a state: somebody else who writes, and much to build."""
 
     def freeze(self) -> None:
-        """Its transport is frozen."""
-
-    def thaw(self) -> None:
-        """It is ours as it was, and its transport was thawed."""
+        """Whatever is written from now on waits. `go_on` follows, or `connection_lost`."""
 
     async def rebuild(self) -> None:
         """(successor) Behind `import_state`: what takes time. Raises whatever is wrong; if it is not adopted,
@@ -91,9 +96,9 @@ class ProtocolServer(Server):
             member = Member(self._service, self, made, adopted.socket, adopted.unsent)
             member.transport.start(adopted.unread)
 
-        return self._rebuilt(protocol, serve) if isinstance(protocol, Deliberate) else serve
+        return self._rebuilt(protocol, serve) if isinstance(protocol, Rebuilt) else serve
 
-    async def _rebuilt(self, protocol: Deliberate, serve: Callable[[Adopted], None]) -> Restored:
+    async def _rebuilt(self, protocol: Rebuilt, serve: Callable[[Adopted], None]) -> Restored:
         def decided(adopted: Adopted | None) -> None:
             if adopted is None:
                 cast(asyncio.BaseProtocol, protocol).connection_lost(cast(Exception, Migrated()))
@@ -133,23 +138,28 @@ class Member(Live):
 
     def when_idle(self, told: Callable[[], None] | None) -> None:
         self.transport.stirred = told
-        if (deliberate := self._deliberate) is not None:
-            deliberate.turn(told is not None)
+        if told is None:
+            self._goes_on()
 
     def freeze(self) -> None:
         super().freeze()
-        if (deliberate := self._deliberate) is not None:
-            deliberate.freeze()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, Rebuilt):
+            protocol.freeze()
 
     def thaw(self) -> None:
         super().thaw()
-        if (deliberate := self._deliberate) is not None:
-            deliberate.thaw()
+        self._goes_on()
 
-    @property
-    def _deliberate(self) -> Deliberate | None:
+    def _goes_on(self) -> None:
         protocol = self.transport.get_protocol()
-        return protocol if isinstance(protocol, Deliberate) else None
+        if isinstance(protocol, Holding) and not self.transport.frozen:
+            protocol.go_on()
+
+    def leave(self) -> None:
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, Holding):
+            protocol.leave()
 
     def let_go(self) -> None:
         protocol = self.transport.get_protocol()
