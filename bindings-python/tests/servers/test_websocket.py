@@ -12,10 +12,11 @@ import websockets
 from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 import libzdt
-from aio.stage import PATIENCE, Client, Generation, until
+from aio.stage import MOMENT, PATIENCE, Client, Generation, by_hand, next_of, until
 from libzdt.asgi import Application
 from libzdt.http.web import WebTap
 from libzdt.uvicorn import _Protocols
@@ -35,6 +36,7 @@ class Chat:
     def __init__(self) -> None:
         self.ends: list[str] = []
         self.go_on = asyncio.Event()
+        self.gives = True
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         extension = scope["extensions"]["libzdt"]
@@ -43,7 +45,7 @@ class Chat:
         count = int(extension["state"] or b"0")
         if not extension["adopted"]:
             await send({"type": "websocket.send", "text": "welcome"})
-        extension["state"] = b"%d" % count
+        extension["state"] = b"%d" % count if self.gives else None
         try:
             while (event := await receive())["type"] == "websocket.receive":
                 count += 1
@@ -58,18 +60,18 @@ class Chat:
 
 
 @contextlib.asynccontextmanager
-async def chatting(path: str, ws: str, app: Any, http: str = "h11", **config: Any) -> AsyncIterator[Generation]:
+async def chatting(path: str, ws: str, app: Any, http: str = "h11", **options: Any) -> AsyncIterator[Generation]:
     """A process whose uvicorn serves `app`, and is ready."""
-    set_up = Config(app, ws=ws, http=http, lifespan="off", log_level="warning", **config)
+    set_up = Config(app, ws=ws, http=http, lifespan="off", log_level="warning")
     set_up.load()
     set_up.loaded_app = Application(set_up.loaded_app)
     state = ServerState()
-    it = Generation(path)
+    it = Generation(path, **options)
     async with it.takeover:
         kind: Any = set_up.http_protocol_class
         listening = await it.takeover.create_server(
             lambda: WebTap(_Protocols(), lambda: kind(config=set_up, server_state=state, app_state={})),
-            "http",
+            "test",
             ("127.0.0.1", 0),
         )
         it.address = listening.address
@@ -238,7 +240,7 @@ async def test_without_state_a_websocket_stays(path: str, ws: str) -> None:
         while (event := await receive())["type"] == "websocket.receive":
             await send({"type": "websocket.send", "text": event["text"]})
 
-    async with chatting(path, ws, silent) as first:
+    async with chatting(path, ws, silent, drain=86_400.0) as first:
         client = await connect(first)
         async with chatting(path, ws, silent):
             await first.wait(libzdt.Done)
@@ -246,6 +248,78 @@ async def test_without_state_a_websocket_stays(path: str, ws: str) -> None:
             assert await ask(client, "still here") == "still here"
             await client.close()
             await first.takeover.done()
+
+
+async def test_who_stays_is_told_to_come_again_before_the_deadline(path: str, ws: str) -> None:
+    chats = Chat(), Chat()
+    chats[0].gives = False
+    async with chatting(path, ws, chats[0], drain=2.0) as first:
+        client = await connect(first)
+        async with chatting(path, ws, chats[1]) as second:
+            with pytest.raises(ConnectionClosed) as told:
+                await said(client)
+            assert told.value.rcvd is not None
+            assert (told.value.rcvd.code, told.value.rcvd.reason) == (1012, "service restart")
+            await first.takeover.done()
+            await until(lambda: bool(chats[0].ends))
+            assert chats[0].ends[0].startswith("disconnect")
+            again = await connect(second)
+            await again.close()
+
+
+async def test_who_never_reads_stays_and_is_told_at_the_deadline(path: str, ws: str) -> None:
+    async with two(path, ws, drain=2.0) as (_, _, first, start):
+        client, idle = await connect(first), await connect(first)
+        await client.send("slowly")
+        await start()
+        assert await ask(idle, "a") == "1 a"
+        with pytest.raises(ConnectionClosed) as told:
+            await said(client)
+        assert told.value.rcvd is not None
+        assert told.value.rcvd.code == 1012
+        await first.takeover.done()
+        assert await ask(idle, "b") == "2 b"
+        await idle.close()
+
+
+class Open(Chat):
+    """Lets everybody send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sends: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.sends.append(send)
+        await super().__call__(scope, receive, send)
+
+
+async def test_what_is_sent_while_it_is_on_offer_waits_and_is_said_if_it_comes_back(path: str, ws: str) -> None:
+    chat = Open()
+    async with chatting(path, ws, chat) as first:
+        client = await connect(first)
+        async with by_hand(path) as successor:
+            await next_of(successor, libzdt.Offer)
+            waiting = asyncio.create_task(chat.sends[0]({"type": "websocket.send", "text": "news"}))
+            await asyncio.sleep(MOMENT)
+            assert not waiting.done()
+        # It dies.
+        await waiting
+        assert await said(client) == "news"
+        assert await ask(client, "a") == "1 a"
+        await client.close()
+
+
+async def test_whoever_sends_to_one_that_has_moved_hears_so(path: str, ws: str) -> None:
+    chat = Open()
+    async with chatting(path, ws, chat) as first:
+        client = await connect(first)
+        async with chatting(path, ws, Chat()):
+            await first.takeover.done()
+            with pytest.raises(OSError, match="lives in the successor"):
+                await chat.sends[0]({"type": "websocket.send", "text": "too late"})
+            assert await ask(client, "a") == "1 a"
+            await client.close()
 
 
 async def refuses(scope: Any, receive: Any, send: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -157,8 +158,16 @@ class Member(Live):
             protocol.go_on()
 
     def leave(self) -> None:
+        # Its client comes back at once, and is not the only one: half of the time is for saying so, and half for going.
+        self._service.later_in_drain(random.random() / 2, self._leave)
+
+    def end(self) -> None:
+        self._leave()
+        super().end()
+
+    def _leave(self) -> None:
         protocol = self.transport.get_protocol()
-        if isinstance(protocol, Holding):
+        if isinstance(protocol, Holding) and not self.transport.is_closing():
             protocol.leave()
 
     def let_go(self) -> None:

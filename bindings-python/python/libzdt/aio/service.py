@@ -181,6 +181,11 @@ class Service:
                     self._end = self.loop.call_at(self._deadline, self._end_rest)
                 self.leave()
 
+    def later_in_drain(self, share: float, call: Callable[[], None]) -> None:
+        """Calls when this share of the time until the drain deadline has passed, unless we go on serving by then."""
+        left = max(0.0, self._deadline - self.loop.time())
+        self.loop.call_later(share * left, lambda: call() if self._leaving or self._migration is not None else None)
+
     def _adopt(self, offer: Offer) -> None:
         server = self._servers.get(offer.protocol)
         if server is None:
