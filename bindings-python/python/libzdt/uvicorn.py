@@ -22,8 +22,9 @@ from . import aio
 from ._core import ListenerSpec
 from .aio.log import log
 from .aio.served import Stays
+from .asgi import Application
 from .errors import ZdtError
-from .http.tap import Tap
+from .http.web import WebTap
 
 
 class _Protocols:
@@ -92,11 +93,12 @@ class Server(uvicorn.Server):
         config = self.config
         factory = config.http_protocol_class
         protocols = _Protocols()
+        config.loaded_app = Application(config.loaded_app)
 
         def made() -> asyncio.BaseProtocol:
             return factory(config=config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
 
-        tapped: Callable[[], asyncio.BaseProtocol] = lambda: Tap(protocols, made)  # noqa: E731
+        tapped: Callable[[], asyncio.BaseProtocol] = lambda: WebTap(protocols, made)  # noqa: E731
         await self.takeover.__aenter__()
         try:
             listening = await self.takeover.create_server(

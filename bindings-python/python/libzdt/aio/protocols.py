@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from .. import Migrated
-from .served import Export, Live, Server, Stays
+from .served import Export, Live, Restored, Server, Stays
 from .tls import Secured
 from .transport import Transport
 
@@ -51,6 +52,18 @@ class Holding(Protocol):
         """It stays here to its end."""
 
 
+@runtime_checkable
+class Rebuilt(Migratable, Protocol):
+    """A Migratable with more than a state: somebody else who writes, and much to build."""
+
+    def freeze(self) -> None:
+        """Whatever is written from now on waits. `go_on` follows, or `connection_lost`."""
+
+    async def rebuild(self) -> None:
+        """(successor) Behind `import_state`: what takes time. Raises whatever is wrong; if it is not adopted,
+        `connection_lost` is called with a `libzdt.Migrated`."""
+
+
 class ProtocolServer(Server):
     """Serves each connection by what a factory makes."""
 
@@ -73,18 +86,32 @@ class ProtocolServer(Server):
         else:
             Member(self._service, self, self._factory(), sock).transport.start()
 
-    def restore(self, offer: Offer) -> Callable[[Adopted], None]:
+    def restore(self, offer: Offer) -> Callable[[Adopted], None] | Coroutine[Any, Any, Restored]:
         protocol = self._factory()
         if not isinstance(protocol, Migratable):
             raise TypeError(f"{type(protocol).__qualname__} is not Migratable")
         protocol.import_state(offer.state)
+        made = cast(asyncio.BaseProtocol, protocol)
 
         def serve(adopted: Adopted) -> None:
-            made = cast(asyncio.BaseProtocol, protocol)
             member = Member(self._service, self, made, adopted.socket, adopted.unsent)
             member.transport.start(adopted.unread)
 
-        return serve
+        return self._rebuilt(protocol, serve) if isinstance(protocol, Rebuilt) else serve
+
+    async def _rebuilt(self, protocol: Rebuilt, serve: Callable[[Adopted], None]) -> Restored:
+        def decided(adopted: Adopted | None) -> None:
+            if adopted is None:
+                cast(asyncio.BaseProtocol, protocol).connection_lost(cast(Exception, Migrated()))
+            else:
+                serve(adopted)
+
+        try:
+            await protocol.rebuild()
+        except BaseException:
+            decided(None)
+            raise
+        return decided
 
 
 class Member(Live):
@@ -115,6 +142,12 @@ class Member(Live):
         if told is None:
             self._goes_on()
 
+    def freeze(self) -> None:
+        super().freeze()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, Rebuilt):
+            protocol.freeze()
+
     def thaw(self) -> None:
         super().thaw()
         self._goes_on()
@@ -125,8 +158,16 @@ class Member(Live):
             protocol.go_on()
 
     def leave(self) -> None:
+        # Its client comes back at once, and is not the only one: half of the time is for saying so, and half for going.
+        self._service.later_in_drain(random.random() / 2, self._leave)
+
+    def end(self) -> None:
+        self._leave()
+        super().end()
+
+    def _leave(self) -> None:
         protocol = self.transport.get_protocol()
-        if isinstance(protocol, Holding):
+        if isinstance(protocol, Holding) and not self.transport.is_closing():
             protocol.leave()
 
     def let_go(self) -> None:

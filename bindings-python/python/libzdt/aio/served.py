@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from .. import Adopted, Offer
@@ -68,6 +68,9 @@ class Live(Served):
         self.transport.abort()
 
 
+Restored: TypeAlias = "Callable[[Adopted | None], None]"
+
+
 class Server(abc.ABC):
     """Makes connections out of sockets: new ones, and a predecessor's."""
 
@@ -80,8 +83,9 @@ class Server(abc.ABC):
         """Serves a new connection."""
 
     @abc.abstractmethod
-    def restore(self, offer: Offer) -> Callable[[Adopted], None]:
-        """Builds all that is needed for what is offered; what to call with it once it is ours.
+    def restore(self, offer: Offer) -> Callable[[Adopted], None] | Coroutine[Any, Any, Restored]:
+        """Builds all that is needed for what is offered; what to call with it once it is ours. What takes time is
+        awaited, and called with None if it did not become ours.
 
         Raises whatever is wrong with the state: then it is refused, and the predecessor goes on with it.
         """

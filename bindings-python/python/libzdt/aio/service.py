@@ -6,15 +6,17 @@ import asyncio
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import libzdt
 
-from .. import Offer
+from .. import Adopted, Offer
 from .listener import Listener
 from .log import log
 from .migration import Migration
-from .served import Live, Served, Server, why_not
+from .served import Live, Restored, Served, Server, why_not
 
 SLICE = 0.003
 """How long events keep the loop at a time, in seconds."""
@@ -48,6 +50,7 @@ class Service:
         self._closed = False
         self._stale = False  # an offer had gone back: we were stopped, and worse may wait to be told
         self._refused = 0
+        self._restoring: set[asyncio.Task[None]] = set()
         self.loop.add_reader(handle.fileno(), self.up_to_date)
 
     # What is served
@@ -178,6 +181,11 @@ class Service:
                     self._end = self.loop.call_at(self._deadline, self._end_rest)
                 self.leave()
 
+    def later_in_drain(self, share: float, call: Callable[[], None]) -> None:
+        """Calls when this share of the time until the drain deadline has passed, unless we go on serving by then."""
+        left = max(0.0, self._deadline - self.loop.time())
+        self.loop.call_later(share * left, lambda: call() if self._leaving or self._migration is not None else None)
+
     def _adopt(self, offer: Offer) -> None:
         server = self._servers.get(offer.protocol)
         if server is None:
@@ -189,19 +197,39 @@ class Service:
         try:
             serve = server.restore(offer)
         except Exception as error:  # the application's own code
-            why = f"{type(error).__name__}: {error}"
-            # Thousands may be refused: say it loudly once.
-            log.log(logging.DEBUG if self._refused else logging.WARNING, "a connection was refused: %s", why)
-            self._refused += 1
-            offer.refuse(why)
+            self._refuse(offer, error)
             return
+        if isinstance(serve, Coroutine):
+            task = self.loop.create_task(self._restore(offer, serve))
+            self._restoring.add(task)
+            task.add_done_callback(self._restoring.discard)
+        elif (adopted := self._take(offer)) is not None:
+            serve(adopted)
+
+    async def _restore(self, offer: Offer, restoring: Coroutine[Any, Any, Restored]) -> None:
+        try:
+            serve = await restoring
+        except Exception as error:  # the application's own code
+            self._careful(partial(self._refuse, offer, error))
+        else:
+            self._careful(lambda: serve(self._take(offer)))
+        self.up_to_date()  # so does the answer go out
+
+    def _refuse(self, offer: Offer, error: Exception) -> None:
+        why = f"{type(error).__name__}: {error}"
+        # Thousands may be refused: say it loudly once.
+        log.log(logging.DEBUG if self._refused else logging.WARNING, "a connection was refused: %s", why)
+        self._refused += 1
+        offer.refuse(why)
+
+    def _take(self, offer: Offer) -> Adopted | None:
         adopted = offer.adopt()
         if adopted is None:
             self._stale = True
         else:
             # Set only, never cleared: a predecessor has the same description.
             adopted.socket.setblocking(False)
-            serve(adopted)
+        return adopted
 
     def _drain(self, successor: libzdt.Peer | None, deadline: float, retired: list[str]) -> None:
         self._park(retired)
@@ -268,6 +296,8 @@ class Service:
             self._end.cancel()
         self._stop_migrating()
         self._close_listeners()
+        for task in self._restoring:
+            task.cancel()
         self.handle.close()
         for live in [live for live in self._lives.values() if live.transport.frozen]:
             live.let_go()  # who has it, nobody tells us any more
