@@ -102,7 +102,7 @@ bench-java:
 	@tools/setup.sh demo
 	@tools/bench-java.sh $(ARGS)
 
-# The same for libzdt.aio, on asyncio's own loop and on uvloop: ARGS="--connections 10000 --rounds 5".
+# The same for libzdt.aio, on asyncio's own loop and on uvloop: ARGS="--connections 10000 --rounds 3".
 bench-python:
 	@tools/setup.sh demo
 	@tools/bench-python.sh $(ARGS)

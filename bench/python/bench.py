@@ -217,7 +217,7 @@ def told(spread: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5, help="of either kind, for each loop")
+    parser.add_argument("--rounds", type=int, default=3, help="of either kind in each direction, for each loop")
     parser.add_argument("--loops", default=",".join(LOOPS), help="which, with a comma between")
     parser.add_argument("--out", type=Path, default=Path("build/bench/python.json"))
     given = parser.parse_args()
@@ -233,7 +233,7 @@ def main() -> None:
         "uvloop": version("uvloop"),
     }
     for loop in given.loops.split(","):
-        rounds = run(loop, given.connections, WARM + 2 * given.rounds)
+        rounds = run(loop, given.connections, WARM + 4 * given.rounds)
         figures[loop] = report(loop, given.connections, rounds[WARM:])
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(figures, indent=2) + "\n")

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeGuard, cast, runtime_checkable
 
 from .. import Migrated
 from .served import Export, Live, Server, Stays
@@ -40,6 +40,11 @@ class Migratable(Protocol):
         """What `data_received` was given and is not used yet: the successor's is given the same."""
 
 
+def is_migratable(protocol: object) -> TypeGuard[Migratable]:
+    """Whether its class has the methods: the answer for a class is cached, isinstance looks for them each time."""
+    return issubclass(type(protocol), Migratable)
+
+
 class ProtocolServer(Server):
     """Serves each connection by what a factory makes."""
 
@@ -64,7 +69,7 @@ class ProtocolServer(Server):
 
     def restore(self, offer: Offer) -> Callable[[Adopted], None]:
         protocol = self._factory()
-        if not isinstance(protocol, Migratable):
+        if not is_migratable(protocol):
             raise TypeError(f"{type(protocol).__qualname__} is not Migratable")
         protocol.import_state(offer.state)
 
@@ -94,7 +99,7 @@ class Member(Live):
 
     def export(self) -> Export | None:
         protocol = self.transport.get_protocol()
-        if not isinstance(protocol, Migratable):
+        if not is_migratable(protocol):
             raise Stays("not Migratable")
         state = protocol.export_state()
         return None if state is None else Export(state, protocol.unread())

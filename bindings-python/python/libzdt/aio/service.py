@@ -11,12 +11,13 @@ from collections.abc import Callable
 import libzdt
 
 from .. import Offer
+from .collector import Collector
 from .listener import Listener
 from .log import log
 from .migration import Migration
 from .served import Live, Served, Server, why_not
 
-SLICE = 0.003
+SLICE = 0.0015
 """How long events keep the loop at a time, in seconds."""
 TAIL = 1.0
 """How long handlers may still take when their connections were ended, in seconds."""
@@ -48,6 +49,7 @@ class Service:
         self._closed = False
         self._stale = False  # an offer had gone back: we were stopped, and worse may wait to be told
         self._refused = 0
+        self._collector = Collector()
         self.loop.add_reader(handle.fileno(), self.up_to_date)
 
     # What is served
@@ -109,7 +111,10 @@ class Service:
 
     def up_to_date(self) -> bool:
         """Answers what waits, for a moment; whether what we know is still so."""
-        self._careful(self._events)
+        try:
+            self._careful(self._events)
+        finally:
+            self._collector.release()
         return not self._stale
 
     def _events(self) -> None:
@@ -179,6 +184,7 @@ class Service:
                 self.leave()
 
     def _adopt(self, offer: Offer) -> None:
+        self._collector.hold()
         server = self._servers.get(offer.protocol)
         if server is None:
             offer.refuse(f"there is no server for the protocol {offer.protocol!r}")
@@ -199,8 +205,9 @@ class Service:
         if adopted is None:
             self._stale = True
         else:
-            # Set only, never cleared: a predecessor has the same description.
-            adopted.socket.setblocking(False)
+            if adopted.socket.getblocking():
+                # Set only, never cleared: a predecessor has the same description.
+                adopted.socket.setblocking(False)
             serve(adopted)
 
     def _drain(self, successor: libzdt.Peer | None, deadline: float, retired: list[str]) -> None:

@@ -259,8 +259,7 @@ class Transport(asyncio.Transport):
         self._closing = self._over = True
         self._frozen = False
         self._watch()
-        self._sock.close()
-        self._ended()
+        self._forget()
         return held
 
     # Ending
@@ -293,8 +292,13 @@ class Transport(asyncio.Transport):
         try:
             self._protocol.connection_lost(cast(Exception | None, error))
         finally:
-            self._sock.close()
-            self._ended()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Closes, and refers to nobody any more: what refers to it is freed without the garbage collector."""
+        self._sock.close()
+        ended, self._ended, self._protocol = self._ended, lambda: None, None
+        ended()
 
     # What all of this needs
 
