@@ -47,6 +47,7 @@ class Transport(asyncio.Transport):
         self._sock = sock
         self._fd = sock.fileno()
         self._ended = ended
+        self._protocol: Any  # each kind has methods of its own
         self._unsent = bytearray(unsent)
         self._low, self._high = HIGH_WATER // 4, HIGH_WATER
         self._paused = False  # pause_reading was called
@@ -297,7 +298,8 @@ class Transport(asyncio.Transport):
     def _forget(self) -> None:
         """Closes, and refers to nobody any more: what refers to it is freed without the garbage collector."""
         self._sock.close()
-        ended, self._ended, self._protocol = self._ended, lambda: None, None
+        self._protocol = None
+        ended, self._ended = self._ended, lambda: None
         ended()
 
     # What all of this needs
@@ -306,7 +308,7 @@ class Transport(asyncio.Transport):
         return cast(asyncio.BaseProtocol, self._protocol)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol: Any = protocol  # each kind has methods of its own
+        self._protocol = protocol
         self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
 
     def _watch(self) -> None:
