@@ -139,9 +139,15 @@ class Service:
 
     def _answer(self, event: libzdt.Event) -> None:
         match event:
-            # The successor's side.
+            # Of these come thousands.
             case Offer():
                 self._adopt(event)
+            case libzdt.Settled(number):
+                live = self._lives.pop(number)
+                self._decided(live)
+                live.let_go()
+
+            # The successor's side.
             case libzdt.Committed(generation):
                 log.info("generation %d: the service is ours", generation)
             case libzdt.Aborted(cause):
@@ -156,10 +162,6 @@ class Service:
             case libzdt.Room():
                 if self._migration is not None:
                     self._migration.room()
-            case libzdt.Settled(number):
-                live = self._lives.pop(number)
-                self._decided(live)
-                live.let_go()
             case libzdt.Returned(connection, why):
                 log.debug("connection %d returned: %s", connection.id, why)
                 live = self._lives[connection.id]
