@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable
+from weakref import WeakSet
 
 import libzdt
 
@@ -51,6 +53,7 @@ class Service:
         self._refused = 0
         self._collector = Collector()
         self.loop.add_reader(handle.fileno(), self.up_to_date)
+        _services.add(self)
 
     # What is served
 
@@ -118,7 +121,7 @@ class Service:
         return not self._stale
 
     def _events(self) -> None:
-        if self._migration is not None and self._migration.offering:
+        if self._closed or (self._migration is not None and self._migration.offering):
             return  # asking for events would send a message that is not full yet, and only a few may be on their way
         until = self.loop.time() + SLICE
         # A newcomer is told in here how much is coming.
@@ -286,6 +289,19 @@ class Service:
         """After `close`: releases the handle, whose descriptors should not wait for the garbage collector."""
         del self.handle
 
+    def disown(self) -> None:
+        """In a forked child: the connections are the parent's, and the loop's epoll is the same as the parent's."""
+        self._closed = True
+        if self._end is not None:
+            self._end.cancel()
+        self._stop_migrating()
+        for listener in self._listeners:
+            listener.disown()
+        for live in self._lives.values():
+            live.transport.disown()
+        self.served.clear()
+        self._lives.clear()
+
     def _careful(self, call: Callable[[], None]) -> None:
         """What fails in here must not leave the other side waiting for us: the handle is closed."""
         try:
@@ -298,3 +314,14 @@ class Service:
             self.cause = error
             self.close()
             self.leave()
+
+
+_services: WeakSet[Service] = WeakSet()
+
+
+def _disown_all() -> None:
+    for service in _services:
+        service.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)

@@ -263,6 +263,15 @@ class Transport(asyncio.Transport):
         self._forget()
         return held
 
+    def disown(self) -> None:
+        """In a forked child: closes its copy, without a word to the client or to the loop's epoll, which is the
+        parent's too. The protocol is told nothing."""
+        self._closing = self._over = True
+        self._reader = self._writer = False
+        self._unsent.clear()
+        self._held.clear()
+        self._sock.close()
+
     # Ending
 
     def is_closing(self) -> bool:
