@@ -52,7 +52,7 @@ async def test_a_forked_child_leaves_the_parents_connections_alone(path: str, re
 
 
 class Talker(asyncio.Protocol):
-    """Answers what it was told, once the client has said all; can be written down, unless a test spoils it."""
+    """Echoes, and can be written down, unless a test spoils it."""
 
     def __init__(self) -> None:
         self.said = b""
@@ -63,11 +63,7 @@ class Talker(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.said += data
-
-    def eof_received(self) -> bool:
-        if self.said:
-            self.transport.write(b"all: " + self.said)
-        return bool(self.said)
+        self.transport.write(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.lost.append(exc)
@@ -80,6 +76,14 @@ class Talker(asyncio.Protocol):
 
     def unread(self) -> bytes:
         return b""
+
+
+class Patient(Talker):
+    """Says everything again once the client has said all, and stays."""
+
+    def eof_received(self) -> bool:
+        self.transport.write(b"all: " + self.said)
+        return True
 
 
 class Made(list[Talker]):
@@ -95,11 +99,11 @@ class Made(list[Talker]):
 
 
 async def test_a_client_that_has_said_all_moves_and_hears_the_answer(path: str) -> None:
-    first, second, made = Generation(path), Generation(path), Made()
+    first, second, made = Generation(path), Generation(path), Made(Patient)
     async with first.takeover:
-        await serve(first, Made())
+        await serve(first, Made(Patient))
         client = await Client.connect(first.address)
-        client.writer.write(b"hello\n")
+        assert await client.ask(b"hello\n") == b"hello\n"
         client.writer.write_eof()
         assert await client.line() == b"all: hello\n"
         async with second.takeover:
@@ -183,15 +187,13 @@ async def test_a_fault_in_what_writes_it_down_costs_only_the_move(
     async with first.takeover:
         await serve(first, Made(cast(type[Talker], type("Spoilt", (Talker,), {spoilt: fault}))))
         client = await Client.connect(first.address)
-        client.writer.write(b"hello\n")
-        await until(lambda: first.takeover.connections == 1)
+        assert await client.ask(b"a\n") == b"a\n"
         async with second.takeover:
             await serve(second, Made())
             await first.wait(libzdt.Done)
             assert first.takeover.stays == {"no state": 1}
             assert "connection 1 stays here: no state" in caplog.text
-            client.writer.write_eof()
-            assert await client.line() == b"all: hello\n"
+            assert await client.ask(b"b\n") == b"b\n"
             client.leave()
             await first.takeover.done()
 
@@ -210,9 +212,7 @@ async def test_a_fault_when_it_is_told_that_it_moved_harms_nobody(path: str, fau
             await first.takeover.done()
             assert second.takeover.connections == len(clients)
             for client in clients:
-                client.writer.write(b"hello\n")
-                client.writer.write_eof()
-                assert await client.line() == b"all: hello\n"
+                assert await client.ask(b"a\n") == b"a\n"
                 client.leave()
     assert [type(fault["exception"]) for fault in faults] == [ZeroDivisionError] * len(clients)
     faults.clear()
