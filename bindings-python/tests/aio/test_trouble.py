@@ -216,3 +216,26 @@ async def test_a_fault_when_it_is_told_that_it_moved_harms_nobody(path: str, fau
                 client.leave()
     assert [type(fault["exception"]) for fault in faults] == [ZeroDivisionError] * len(clients)
     faults.clear()
+
+
+async def test_what_a_successor_has_no_descriptors_for_is_served_here_and_said(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with generation(path) as first:
+        clients = [await Client.connect(first.address) for _ in range(40)]
+        for client in clients:
+            assert await client.ask(b"a\n") == b"1 a\n"
+        program = Path(__file__).with_name("tight.py")
+        successor = await asyncio.create_subprocess_exec(sys.executable, program, path)
+        try:
+            await first.wait(libzdt.Done)
+            moved = first.takeover.progress()
+            assert moved.returned > 0
+            assert moved.settled + moved.returned == len(clients)
+            assert "returned (refused) and is served here" in caplog.text
+            for client in clients:
+                assert await client.ask(b"b\n") == b"2 b\n"
+                client.leave()
+        finally:
+            successor.kill()
+            await successor.wait()

@@ -51,6 +51,7 @@ class Service:
         self._closed = False
         self._stale = False  # an offer had gone back: we were stopped, and worse may wait to be told
         self._refused = 0
+        self._returned = False  # one came back
         self._collector = Collector()
         self.loop.add_reader(handle.fileno(), self.up_to_date)
         _services.add(self)
@@ -166,7 +167,10 @@ class Service:
                 if self._migration is not None:
                     self._migration.room()
             case libzdt.Returned(connection, why):
-                log.debug("connection %d returned: %s", connection.id, why)
+                # Thousands may return: say it loudly once.
+                level = logging.DEBUG if self._returned else logging.WARNING
+                self._returned = True
+                log.log(level, "connection %d returned (%s) and is served here", connection.id, why)
                 live = self._lives[connection.id]
                 self._decided(live)
                 live.thaw()
