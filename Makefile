@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults frameworks chain-java sidecar classic smoke papers bench-core bench-java resume reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults frameworks chain-java sidecar classic smoke papers bench-core bench-java bench-python resume reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -101,6 +101,11 @@ bench-core:
 bench-java:
 	@tools/setup.sh demo
 	@tools/bench-java.sh $(ARGS)
+
+# The same for libzdt.aio, on asyncio's own loop and on uvloop: ARGS="--connections 10000 --rounds 3".
+bench-python:
+	@tools/setup.sh demo
+	@tools/bench-python.sh $(ARGS)
 
 # How long it takes until a predecessor in each language serves again when its successor is killed. KILLS=50 for each.
 resume:

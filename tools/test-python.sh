@@ -26,8 +26,8 @@ export PATH=$root/build/venv/bin:$PATH ZDT_HOSTILE=$target/debug/zdt-hostile
 step the_wheel_is_all_one_needs the_wheel_is_all_one_needs
 
 cd bindings-python || exit 1
-step python_is_formatted ruff format --check . ../examples/relay/python
-step ruff_has_nothing_to_say ruff check . ../examples/relay/python
+step python_is_formatted ruff format --check . ../examples/relay/python ../bench/python
+step ruff_has_nothing_to_say ruff check . ../examples/relay/python ../bench/python
 step mypy_has_nothing_to_say mypy
 # Elsewhere, so that what is installed is looked at and not the sources.
 step the_stub_says_what_the_native_part_has env --chdir "$scratch" python -m mypy.stubtest libzdt._core

@@ -77,6 +77,11 @@ class Listener:
         self.park()
         self._sock.close()
 
+    def disown(self) -> None:
+        """In a forked child: closes its copy, and leaves the loop's epoll alone, which is the parent's too."""
+        self._accepting = False
+        self._sock.close()
+
     def _accept(self) -> None:
         if self._up_to_date():  # else the queue is still readable
             self._accept_some()

@@ -12,7 +12,7 @@ from .. import Frozen, Takeover, ZdtError
 from .log import log
 from .served import Live, Stays
 
-SLICE = 0.003
+SLICE = 0.0015
 """How long the loop is kept at a time, in seconds; each connection is served until its turn comes."""
 
 

@@ -7,7 +7,7 @@ import random
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from .. import Migrated
 from .served import Export, Live, Restored, Server, Stays
@@ -64,6 +64,11 @@ class Rebuilt(Migratable, Protocol):
         `connection_lost` is called with a `libzdt.Migrated`."""
 
 
+def is_migratable(protocol: object) -> TypeGuard[Migratable]:
+    """Whether its class has the methods: the answer for a class is cached, isinstance looks for them each time."""
+    return issubclass(type(protocol), Migratable)
+
+
 class ProtocolServer(Server):
     """Serves each connection by what a factory makes."""
 
@@ -88,7 +93,7 @@ class ProtocolServer(Server):
 
     def restore(self, offer: Offer) -> Callable[[Adopted], None] | Coroutine[Any, Any, Restored]:
         protocol = self._factory()
-        if not isinstance(protocol, Migratable):
+        if not is_migratable(protocol):
             raise TypeError(f"{type(protocol).__qualname__} is not Migratable")
         protocol.import_state(offer.state)
         made = cast(asyncio.BaseProtocol, protocol)
@@ -132,7 +137,7 @@ class Member(Live):
 
     def export(self) -> Export | None:
         protocol = self.transport.get_protocol()
-        if not isinstance(protocol, Migratable):
+        if not is_migratable(protocol):
             raise Stays("not Migratable")
         state = protocol.export_state()
         return None if state is None else Export(state, protocol.unread())

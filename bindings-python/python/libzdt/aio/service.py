@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import libzdt
 
 from .. import Adopted, Offer
+from .collector import Collector
 from .listener import Listener
 from .log import log
 from .migration import Migration
 from .served import Live, Restored, Served, Server, why_not
 
-SLICE = 0.003
+SLICE = 0.0015
 """How long events keep the loop at a time, in seconds."""
 TAIL = 1.0
 """How long handlers may still take when their connections were ended, in seconds."""
@@ -51,7 +54,10 @@ class Service:
         self._stale = False  # an offer had gone back: we were stopped, and worse may wait to be told
         self._refused = 0
         self._restoring: set[asyncio.Task[None]] = set()
+        self._returned = False  # one came back
+        self._collector = Collector()
         self.loop.add_reader(handle.fileno(), self.up_to_date)
+        _services.add(self)
 
     # What is served
 
@@ -112,11 +118,14 @@ class Service:
 
     def up_to_date(self) -> bool:
         """Answers what waits, for a moment; whether what we know is still so."""
-        self._careful(self._events)
+        try:
+            self._careful(self._events)
+        finally:
+            self._collector.release()
         return not self._stale
 
     def _events(self) -> None:
-        if self._migration is not None and self._migration.offering:
+        if self._closed or (self._migration is not None and self._migration.offering):
             return  # asking for events would send a message that is not full yet, and only a few may be on their way
         until = self.loop.time() + SLICE
         # A newcomer is told in here how much is coming.
@@ -137,9 +146,15 @@ class Service:
 
     def _answer(self, event: libzdt.Event) -> None:
         match event:
-            # The successor's side.
+            # Of these come thousands.
             case Offer():
                 self._adopt(event)
+            case libzdt.Settled(number):
+                live = self._lives.pop(number)
+                self._decided(live)
+                live.let_go()
+
+            # The successor's side.
             case libzdt.Committed(generation):
                 log.info("generation %d: the service is ours", generation)
             case libzdt.Aborted(cause):
@@ -154,12 +169,11 @@ class Service:
             case libzdt.Room():
                 if self._migration is not None:
                     self._migration.room()
-            case libzdt.Settled(number):
-                live = self._lives.pop(number)
-                self._decided(live)
-                live.let_go()
             case libzdt.Returned(connection, why):
-                log.debug("connection %d returned: %s", connection.id, why)
+                # Thousands may return: say it loudly once.
+                level = logging.DEBUG if self._returned else logging.WARNING
+                self._returned = True
+                log.log(level, "connection %d returned (%s) and is served here", connection.id, why)
                 live = self._lives[connection.id]
                 self._decided(live)
                 live.thaw()
@@ -187,6 +201,7 @@ class Service:
         self.loop.call_later(share * left, lambda: call() if self._leaving or self._migration is not None else None)
 
     def _adopt(self, offer: Offer) -> None:
+        self._collector.hold()
         server = self._servers.get(offer.protocol)
         if server is None:
             offer.refuse(f"there is no server for the protocol {offer.protocol!r}")
@@ -227,8 +242,9 @@ class Service:
         if adopted is None:
             self._stale = True
         else:
-            # Set only, never cleared: a predecessor has the same description.
-            adopted.socket.setblocking(False)
+            if adopted.socket.getblocking():
+                # Set only, never cleared: a predecessor has the same description.
+                adopted.socket.setblocking(False)
         return adopted
 
     def _drain(self, successor: libzdt.Peer | None, deadline: float, retired: list[str]) -> None:
@@ -307,6 +323,19 @@ class Service:
         """After `close`: releases the handle, whose descriptors should not wait for the garbage collector."""
         del self.handle
 
+    def disown(self) -> None:
+        """In a forked child: the connections are the parent's, and the loop's epoll is the same as the parent's."""
+        self._closed = True
+        if self._end is not None:
+            self._end.cancel()
+        self._stop_migrating()
+        for listener in self._listeners:
+            listener.disown()
+        for live in self._lives.values():
+            live.transport.disown()
+        self.served.clear()
+        self._lives.clear()
+
     def _careful(self, call: Callable[[], None]) -> None:
         """What fails in here must not leave the other side waiting for us: the handle is closed."""
         try:
@@ -319,3 +348,14 @@ class Service:
             self.cause = error
             self.close()
             self.leave()
+
+
+_services: WeakSet[Service] = WeakSet()
+
+
+def _disown_all() -> None:
+    for service in _services:
+        service.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)

@@ -47,6 +47,7 @@ class Transport(asyncio.Transport):
         self._sock = sock
         self._fd = sock.fileno()
         self._ended = ended
+        self._protocol: Any  # each kind has methods of its own
         self._unsent = bytearray(unsent)
         self._low, self._high = HIGH_WATER // 4, HIGH_WATER
         self._paused = False  # pause_reading was called
@@ -259,9 +260,17 @@ class Transport(asyncio.Transport):
         self._closing = self._over = True
         self._frozen = False
         self._watch()
-        self._sock.close()
-        self._ended()
+        self._forget()
         return held
+
+    def disown(self) -> None:
+        """In a forked child: closes its copy, without a word to the client or to the loop's epoll, which is the
+        parent's too. The protocol is told nothing."""
+        self._closing = self._over = True
+        self._reader = self._writer = False
+        self._unsent.clear()
+        self._held.clear()
+        self._sock.close()
 
     # Ending
 
@@ -293,8 +302,14 @@ class Transport(asyncio.Transport):
         try:
             self._protocol.connection_lost(cast(Exception | None, error))
         finally:
-            self._sock.close()
-            self._ended()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Closes, and refers to nobody any more: what refers to it is freed without the garbage collector."""
+        self._sock.close()
+        self._protocol = None
+        ended, self._ended = self._ended, lambda: None
+        ended()
 
     # What all of this needs
 
@@ -302,7 +317,7 @@ class Transport(asyncio.Transport):
         return cast(asyncio.BaseProtocol, self._protocol)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol: Any = protocol  # each kind has methods of its own
+        self._protocol = protocol
         self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
 
     def _watch(self) -> None:
