@@ -29,14 +29,6 @@ from libzdt import (
 from two import ANY, PATIENCE, Two, frozen, goes, in_child, open_beside, opened, pair
 
 
-class Team(Two):
-    """Handles of either kind in one thread; an arbiter has nothing to migrate and says so itself."""
-
-    def __init__(self, *handles: Takeover | Worker) -> None:
-        super().__init__(*handles[:2])  # type: ignore[arg-type]
-        self._told = {handle: type(self._told[handles[0]])() for handle in handles}  # type: ignore[index, misc]
-
-
 def seated(arbiter: Takeover, number: int) -> Worker:
     seat = arbiter.seat(number)
     assert not seat.get_inheritable()
@@ -69,37 +61,37 @@ def test_connections_move_from_worker_to_worker(arbiter: Takeover, path: str) ->
         heir.listener("http", ANY)
         second = seated(heir, 8)
         heir.ready()
-        team = Team(arbiter, heir, first, second)
-        assert team.next(second, Ready) == Ready()
+        two = Two(arbiter, heir, first, second)
+        assert two.next(second, Ready) == Ready()
 
-        drain = team.next(first, Drain)
+        drain = two.next(first, Drain)
         assert drain.successor is not None
         assert drain.successor.generation == 2
-        team.next(arbiter, Drain)
+        two.next(arbiter, Drain)
         arbiter.migrated_all()
         moving, staying = pair(), pair()
         for number, (_, server) in enumerate((moving, staying)):
             connection = frozen(number, server, state=b"state", unread=b"unread")
             while not first.migrate(connection):  # The lane is not open yet.
-                team.next(first, Room)
+                two.next(first, Room)
         first.migrated_all()
 
-        offer = team.every(second, Offer, 1)[0]
+        offer = two.every(second, Offer, 1)[0]
         assert (offer.state, offer.unread) == (b"state", b"unread")
         adopted = offer.adopt()
         assert adopted is not None
-        team.every(second, Offer, 1)[0].refuse("one is enough")
+        two.every(second, Offer, 1)[0].refuse("one is enough")
 
-        assert team.next(first, Settled) == Settled(0)
-        returned = team.next(first, Returned)
+        assert two.next(first, Settled) == Settled(0)
+        returned = two.next(first, Returned)
         assert (returned.connection.id, returned.why) == (1, "refused")
-        assert team.next(first, Done) == Done(0)
-        team.next(arbiter, Done)
+        assert two.next(first, Done) == Done(0)
+        two.next(arbiter, Done)
         moving[1].close()
         goes(b"from the successor", adopted.socket, moving[0])
         progress = first.progress()
         assert (progress.offered, progress.settled, progress.returned) == (2, 1, 1)
-        team.every(heir, Committed, 1)
+        two.every(heir, Committed, 1)
         second.close()
     first.close()
 
