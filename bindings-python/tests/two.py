@@ -52,7 +52,8 @@ class Two:
     def __init__(self, first: Takeover, second: Takeover, *workers: Worker) -> None:
         self.first = first
         self.second = second
-        self._told: dict[Takeover | Worker, deque[Event]] = {who: deque() for who in (first, second, *workers)}
+        self._told: dict[Takeover | Worker, deque[Event]] = {first: deque(), second: deque()}
+        self._told.update((worker, deque()) for worker in workers)
 
     @staticmethod
     def draining(path: str, *, first: dict[str, Any] | None = None, second: dict[str, Any] | None = None) -> Two:
