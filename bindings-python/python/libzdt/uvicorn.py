@@ -57,15 +57,15 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        takeover: str | os.PathLike[str],
+        takeover: str | os.PathLike[str] | aio.Takeover,
         *,
         name: str = "http",
         **options: Any,
     ) -> None:
-        """`takeover`: the path of the takeover socket; `name`: the listener's; `options`: those of
-        `libzdt.aio.Takeover`."""
+        """`takeover`: the path of the takeover socket, or a `libzdt.aio.Worker`; `name`: the listener's; `options`:
+        those of `libzdt.aio.Takeover`."""
         super().__init__(config)
-        self.takeover = aio.Takeover(takeover, **options)
+        self.takeover = takeover if isinstance(takeover, aio.Takeover) else aio.Takeover(takeover, **options)
         self._name = name
         self._done: asyncio.Task[None] | None = None
 
