@@ -14,10 +14,11 @@ from servers.gunicorns import PATIENCE, Gunicorn, Kept, Newcomers, alive, ask, u
 
 SYNC = ["--worker-class", "sync"]
 THREADS = ["--worker-class", "gthread", "--threads", "4", "--keep-alive", "60"]
+ASGI = ["--worker-class", "asgi", "--app", "asgi", "--keep-alive", "60"]
 UVICORN = ["--worker-class", "uvicorn_worker.UvicornWorker", "--app", "asgi", "--keep-alive", "60"]
 
 
-@pytest.mark.parametrize("kind", [SYNC, THREADS, UVICORN], ids=lambda kind: kind[1])
+@pytest.mark.parametrize("kind", [SYNC, THREADS, ASGI, UVICORN], ids=lambda kind: kind[1])
 def test_two_takeovers_with_other_numbers_of_workers_lose_nobody(directory: Path, kind: list[str]) -> None:
     with Gunicorn(directory, *kind, "--workers", "2") as first:
         port = first.ready().port
@@ -39,14 +40,15 @@ def test_two_takeovers_with_other_numbers_of_workers_lose_nobody(directory: Path
                     newcomers.end()
 
 
-def test_connections_move_from_worker_to_worker(directory: Path) -> None:
-    with Gunicorn(directory, *UVICORN, "--workers", "2") as first:
+@pytest.mark.parametrize(("kind", "other"), [(ASGI, ASGI), (UVICORN, UVICORN), (ASGI, UVICORN), (UVICORN, ASGI)])
+def test_connections_move_from_worker_to_worker(directory: Path, kind: list[str], other: list[str]) -> None:
+    with Gunicorn(directory, *kind, "--workers", "2") as first:
         port = first.ready().port
         kept = [Kept(port) for _ in range(12)]
         assert {client.ask() for client in kept} <= first.workers()
         for number, client in enumerate(kept):
             client.send(Kept.REQUEST[: number * 2])  # every second byte of a head, and none
-        with Gunicorn(directory, *UVICORN, "--workers", "3") as second:
+        with Gunicorn(directory, *other, "--workers", "3") as second:
             second.ready()
             assert first.ends() == 0
             for number, client in enumerate(kept):

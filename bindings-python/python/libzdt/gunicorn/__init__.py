@@ -4,7 +4,8 @@
 libzdt.gunicorn.run("/run/app/zdt.sock")  # the command line is gunicorn's own
 ```
 The sync and gthread workers stop accepting when a successor is ready, finish what they have begun, and tell clients
-that keep their connections to close them. How many workers there are may differ from one generation to the next.
+that keep their connections to close them. The connections of gunicorn's asgi worker and of uvicorn's move to the
+successor's workers, between two requests. How many workers there are may differ from one generation to the next.
 Signals mean what they mean to gunicorn, but USR2: start the command once more instead.
 """
 

@@ -37,12 +37,13 @@ def seated(worker_class: type[Any], arbiter: Arbiter) -> type[Any]:
             before = getattr(importlib.import_module(f"{__package__}.{module}"), ours)
             return type(worker_class.__name__, (before, worker_class), {"arbiter": arbiter})
     name = f"{worker_class.__module__}.{worker_class.__qualname__}"
-    raise RuntimeError(f"worker class {name}: with a takeover it is sync, gthread or one of uvicorn's")
+    raise RuntimeError(f"worker class {name}: with a takeover it is sync, gthread, asgi or one of uvicorn's")
 
 
 SERVED = {
     "gunicorn.workers.sync.SyncWorker": ("blocking", "Sync"),
     "gunicorn.workers.gthread.ThreadWorker": ("blocking", "Threads"),
+    "gunicorn.workers.gasgi.ASGIWorker": ("asgi", "Asgi"),
     "uvicorn_worker._workers.UvicornWorker": ("asgi", "Uvicorn"),
     "uvicorn.workers.UvicornWorker": ("asgi", "Uvicorn"),
 }
