@@ -144,11 +144,16 @@ async def _spec(config: uvicorn.Config) -> ListenerSpec:
 
 
 def run(app: Any, *, takeover: str | os.PathLike[str], options: dict[str, Any] | None = None, **config: Any) -> None:
-    """uvicorn.run() with a takeover. `options`: those of `libzdt.aio.Takeover`; `config`: uvicorn's, without `fd`,
-    `reload` and `workers`. Ends the process with uvicorn's exit codes where it cannot start."""
-    for name in ("fd", "reload", "workers"):
+    """uvicorn.run() with a takeover. `options`: those of `libzdt.aio.Takeover`; `config`: uvicorn's, without `fd`
+    and `reload`. Ends the process with uvicorn's exit codes where it cannot start."""
+    for name in ("fd", "reload"):
         if config.get(name):
             raise ValueError(f"{name} does not go with a takeover; nothing was done")
+    if (config.get("workers") or 1) > 1:
+        from . import uvicorn_workers
+
+        uvicorn_workers.run(uvicorn.Config(app, **config), takeover, options or {})
+        return
     server = Server(uvicorn.Config(app, **config), takeover, **(options or {}))
     server.run()
     if not server.started:

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn import Config
@@ -44,10 +45,19 @@ class Process(multiprocess.Process):
 class Supervisor(multiprocess.Multiprocess):
     """uvicorn's supervisor; it has no connections."""
 
-    def __init__(self, config: Config, path: str | os.PathLike[str], options: Any) -> None:
-        """Opens the takeover; `options` are those of `libzdt.Takeover`, and raises what that raises."""
+    def __init__(
+        self,
+        config: Config,
+        path: str | os.PathLike[str],
+        options: dict[str, Any],
+        on_event: Callable[[libzdt.Event], None] | None = None,
+    ) -> None:
+        """Opens the takeover, and raises what that raises. `options` are those of `libzdt.Takeover`; `on_event` is told
+        each event, in another thread, and `Ready` when the workers accept."""
         self.takeover = libzdt.Takeover(path, **options)
-        self.takeover.listener("http", asyncio.run(_spec(config))).close()  # libzdt has its own for the workers
+        with self.takeover.listener("http", asyncio.run(_spec(config))) as listener:  # libzdt has one for the workers
+            self.address = listener.getsockname()
+        self._on_event = on_event
         self.failed: BaseException | None = None
         self.is_ready = False
         self._draining = False
@@ -79,6 +89,7 @@ class Supervisor(multiprocess.Multiprocess):
         if not self.is_ready and not self.should_exit.is_set() and all(it.is_ready() for it in self.processes):
             self.is_ready = True
             self.takeover.ready()
+            self._tell(libzdt.Ready())
 
     def handle_hup(self) -> None:
         if not self._draining:
@@ -91,7 +102,8 @@ class Supervisor(multiprocess.Multiprocess):
     def _follow(self) -> None:
         try:
             while not self.should_exit.is_set():
-                match self.takeover.next_event():
+                event = self.takeover.next_event()
+                match event:
                     case libzdt.Drain():
                         self._draining = True
                         self.takeover.migrated_all()  # the workers have the connections, and say so themselves
@@ -103,21 +115,32 @@ class Supervisor(multiprocess.Multiprocess):
                         self.should_exit.set()
                     case libzdt.Done():
                         self.should_exit.set()
-                    case libzdt.Offer() as offer:
-                        offer.refuse("a supervisor has no connections")
+                    case libzdt.Offer():
+                        event.refuse("a supervisor has no connections")
                     case _:
                         pass
+                if event is not None:
+                    self._tell(event)
         except libzdt.Closed:
             pass
         except BaseException as error:
             self.failed = error
             self.should_exit.set()
 
+    def _tell(self, event: libzdt.Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
 
-def run(config: Config, path: str | os.PathLike[str], options: Any) -> None:
+
+def run(
+    config: Config,
+    path: str | os.PathLike[str],
+    options: dict[str, Any],
+    on_event: Callable[[libzdt.Event], None] | None = None,
+) -> None:
     """Serves until a successor has taken over, or a signal ends it. Ends the process with uvicorn's exit code for a
     failed start where the takeover failed."""
-    supervisor = Supervisor(config, path, options)
+    supervisor = Supervisor(config, path, options, on_event)
     supervisor.run()
     if supervisor.failed is not None:
         log.error("%s", supervisor.failed)

@@ -31,9 +31,11 @@ def until(look: Callable[[], bool], what: str) -> None:
 class Gunicorn:
     """One generation."""
 
+    program = RUN
+
     def __init__(self, directory: Path, *arguments: str, port: int = 0) -> None:
         self.log = directory / f"{len(list(directory.glob('*.log')))}.log"
-        command = [sys.executable, str(RUN), "--takeover", str(directory / "zdt.sock"), "--port", str(port)]
+        command = [sys.executable, str(self.program), "--takeover", str(directory / "zdt.sock"), "--port", str(port)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log)
 
