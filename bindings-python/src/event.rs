@@ -1,15 +1,29 @@
 //! Events, as the classes of `libzdt.events`.
 
-use crate::error::object;
+use crate::error::{call, object};
 use crate::offer::Offer;
 use crate::python::python;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use zdt::{Event, Peer, Reads, Returned};
+use zdt::{Event, Peer, Progress, Reads, Result, Returned};
+
+/// The next event that Python has a word for, if there is one; `look` never waits.
+pub fn next<'py>(
+    py: Python<'py>,
+    lent: &Bound<'py, PyDict>,
+    look: impl Fn() -> Result<Option<Event>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    while let Some(next) = call(py, &look)? {
+        if let Some(next) = event(py, next, lent)? {
+            return Ok(Some(next));
+        }
+    }
+    Ok(None)
+}
 
 /// The event for Python. `lent` has the connections on offer by our number; one that is decided is taken out.
-pub fn event<'py>(
+fn event<'py>(
     py: Python<'py>,
     event: Event,
     lent: &Bound<'py, PyDict>,
@@ -34,6 +48,7 @@ pub fn event<'py>(
             python!(py, "libzdt.events", "Returned")?.call1((back(lent, connection.id)?, why))
         }
         Event::Room => python!(py, "libzdt.events", "Room")?.call0(),
+        Event::Ready => python!(py, "libzdt.events", "Ready")?.call0(),
         Event::Committed { generation } => python!(py, "libzdt.events", "Committed")?.call1((generation,)),
         Event::Resume { cause } => python!(py, "libzdt.events", "Resume")?.call1((object(py, &cause)?,)),
         Event::Accept { cause } => python!(py, "libzdt.events", "Accept")?.call1((object(py, &cause)?,)),
@@ -63,4 +78,19 @@ fn readable<'py>(py: Python<'py>, reads: &[Reads]) -> PyResult<Bound<'py, PyDict
 pub fn peer<'py>(py: Python<'py>, peer: &Peer) -> PyResult<Bound<'py, PyAny>> {
     let parts = (peer.pid, &peer.program, &peer.runtime, peer.generation);
     python!(py, "libzdt.events", "Peer")?.call1(parts)
+}
+
+/// A Python `Progress`.
+pub fn progress<'py>(py: Python<'py>, now: &Progress) -> PyResult<Bound<'py, PyAny>> {
+    let parts = (
+        now.generation,
+        now.expected,
+        now.offered,
+        now.settled,
+        now.returned,
+        now.unread_bytes,
+        now.unsent_bytes,
+        now.state_bytes,
+    );
+    python!(py, "libzdt.events", "Progress")?.call1(parts)
 }

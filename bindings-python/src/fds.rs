@@ -6,7 +6,8 @@ use crate::listener::spec;
 use crate::python::socket;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use zdt::{Error, ErrorKind, Result};
 
 /// Sends `data` and copies of `fds` over a Unix socket: see `libzdt.send_fds`, which waits first.
 #[pyfunction]
@@ -55,6 +56,15 @@ pub fn queue_length(py: Python<'_>, listener: &Bound<'_, PyAny>) -> PyResult<Opt
 #[pyo3(signature = (pid, /))]
 pub fn signal_drain(py: Python<'_>, pid: u32) -> PyResult<()> {
     call(py, || zdt::signal_drain(pid))
+}
+
+/// A copy of a descriptor of the caller's; close-on-exec.
+pub fn copy(fd: RawFd) -> Result<OwnedFd> {
+    if fd < 0 {
+        let what = "the seat is no descriptor";
+        return Err(Error::new(ErrorKind::InvalidArgument, what, "nothing was done; correct the call"));
+    }
+    borrowed(fd).try_clone_to_owned().map_err(|error| Error::system("dup", &error))
 }
 
 /// A descriptor of the caller's, for the time of a call.

@@ -6,11 +6,13 @@ mod error;
 mod event;
 mod fds;
 mod gate;
+mod lent;
 mod listener;
 mod offer;
 mod python;
 mod reuseport;
 mod takeover;
+mod worker;
 
 #[pyo3::pymodule]
 mod _core {
@@ -27,6 +29,8 @@ mod _core {
     use super::reuseport::{Group, kernel};
     #[pymodule_export]
     use super::takeover::Handle;
+    #[pymodule_export]
+    use super::worker::WorkerHandle;
     use pyo3::prelude::*;
 
     #[pymodule_init]

@@ -1,25 +1,23 @@
 //! The handle, without waiting for events, which Python does (`libzdt.takeover`).
 
-use crate::connection::frozen;
 use crate::error::{blocking, call, invalid};
-use crate::event::{event, peer};
+use crate::event::{next, peer, progress};
 use crate::gate::seconds;
+use crate::lent::Numbers;
 use crate::listener::spec;
-use crate::python::{python, socket};
+use crate::python::socket;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use zdt::{Config, NotMigrated, OnMismatch, Reads, Takeover};
+use zdt::{Config, OnMismatch, Reads, Takeover};
 
 /// The native part of `libzdt.Takeover`.
 #[pyclass(frozen, module = "libzdt._core")]
 pub struct Handle {
     takeover: Takeover,
-    /// Numbers the connections that are lent, since the ids of the application may be anything.
-    last: AtomicU64,
+    lent: Numbers,
 }
 
 #[pymethods]
@@ -29,7 +27,7 @@ impl Handle {
     fn new(py: Python<'_>, path: PathBuf, config: &Bound<'_, PyDict>) -> PyResult<Handle> {
         let config = core_config(config)?;
         let takeover = blocking(py, || Takeover::open(path, config))?;
-        Ok(Handle { takeover, last: AtomicU64::new(0) })
+        Ok(Handle { takeover, lent: Numbers::default() })
     }
 
     fn generation(&self) -> u64 {
@@ -62,18 +60,18 @@ impl Handle {
         call(py, || self.takeover.ready())
     }
 
+    /// A seat for a worker of ours, as a socket that owns it.
+    fn seat<'py>(&self, py: Python<'py>, worker: u32) -> PyResult<Bound<'py, PyAny>> {
+        socket(py, call(py, || self.takeover.seat(worker))?)
+    }
+
     /// The next event, if there is one; never waits. `lent` has the connections on offer.
     fn next_event<'py>(
         &self,
         py: Python<'py>,
         lent: &Bound<'py, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        while let Some(next) = call(py, || self.takeover.next_event(Some(Duration::ZERO)))? {
-            if let Some(next) = event(py, next, lent)? {
-                return Ok(Some(next));
-            }
-        }
-        Ok(None)
+        next(py, lent, || self.takeover.next_event(Some(Duration::ZERO)))
     }
 
     fn event_fd(&self) -> RawFd {
@@ -87,23 +85,7 @@ impl Handle {
         connection: &Bound<'_, PyAny>,
         lent: &Bound<'_, PyDict>,
     ) -> PyResult<bool> {
-        let number = self.last.fetch_add(1, Ordering::Relaxed);
-        let offered = frozen(number, connection)?;
-        // First, for another thread may be told what became of it before this one is back.
-        lent.set_item(number, connection)?;
-        let outcome = call(py, || {
-            let (mut copy, outcome) = match self.takeover.migrate(offered) {
-                Ok(()) => return Ok(true),
-                Err(NotMigrated::Full(copy)) => (copy, Ok(false)),
-                Err(NotMigrated::Failed(copy, error)) => (copy, Err(error)),
-            };
-            copy.wipe(); // Python has its own
-            outcome
-        });
-        if !matches!(outcome, Ok(true)) {
-            lent.del_item(number)?;
-        }
-        outcome
+        self.lent.offer(py, connection, lent, |frozen| self.takeover.migrate(frozen))
     }
 
     fn migrated_all(&self, py: Python<'_>) -> PyResult<()> {
@@ -119,18 +101,7 @@ impl Handle {
     }
 
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let now = self.takeover.progress();
-        let parts = (
-            now.generation,
-            now.expected,
-            now.offered,
-            now.settled,
-            now.returned,
-            now.unread_bytes,
-            now.unsent_bytes,
-            now.state_bytes,
-        );
-        python!(py, "libzdt.events", "Progress")?.call1(parts)
+        progress(py, &self.takeover.progress())
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -142,7 +113,7 @@ impl Handle {
 }
 
 /// The core's config, with what Python gives in place of its defaults.
-fn core_config(given: &Bound<'_, PyDict>) -> PyResult<Config> {
+pub fn core_config(given: &Bound<'_, PyDict>) -> PyResult<Config> {
     let py = given.py();
     let mut config = Config::default();
     for (name, value) in given {

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from libzdt import Drain, Event, Frozen, Offer, Takeover
+from libzdt import Drain, Event, Frozen, Offer, Takeover, Worker
 
 E = TypeVar("E")
 
@@ -49,10 +49,11 @@ def open_beside(owner: Takeover, path: str, **config: Any) -> Takeover:
 class Two:
     """Two handles, and what they were told while the other one was waited for."""
 
-    def __init__(self, first: Takeover, second: Takeover) -> None:
+    def __init__(self, first: Takeover, second: Takeover, *workers: Worker) -> None:
         self.first = first
         self.second = second
-        self._told: dict[Takeover, deque[Event]] = {first: deque(), second: deque()}
+        self._told: dict[Takeover | Worker, deque[Event]] = {first: deque(), second: deque()}
+        self._told.update((worker, deque()) for worker in workers)
 
     @staticmethod
     def draining(path: str, *, first: dict[str, Any] | None = None, second: dict[str, Any] | None = None) -> Two:
@@ -64,7 +65,7 @@ class Two:
         assert two.next(owner, Drain).successor is not None
         return two
 
-    def next(self, who: Takeover, kind: type[E]) -> E:
+    def next(self, who: Takeover | Worker, kind: type[E]) -> E:
         """The next event of this one, which is a `kind`."""
         end = time.monotonic() + PATIENCE
         while not self._told[who]:
@@ -76,7 +77,7 @@ class Two:
         assert isinstance(event, kind), f"{event} instead of a {kind.__name__}"
         return event
 
-    def every(self, who: Takeover, kind: type[E], count: int) -> list[E]:
+    def every(self, who: Takeover | Worker, kind: type[E], count: int) -> list[E]:
         """The next `count` events of this one that are a `kind`; what lies between them is passed over."""
         found: list[E] = []
         while len(found) < count:

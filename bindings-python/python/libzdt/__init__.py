@@ -61,6 +61,7 @@ from .events import (
     Event,
     Peer,
     Progress,
+    Ready,
     Relieved,
     Resume,
     Returned,
@@ -69,6 +70,7 @@ from .events import (
 )
 from .fds import recv_fds, send_fds
 from .takeover import Takeover
+from .worker import Worker
 
 if TYPE_CHECKING:
     from .migrated import Migrated
@@ -116,6 +118,7 @@ __all__ = [
     "Peer",
     "PeerGone",
     "Progress",
+    "Ready",
     "Refused",
     "Relieved",
     "Resume",
@@ -128,6 +131,7 @@ __all__ = [
     "TooLarge",
     "UnsafeDirectory",
     "Unsupported",
+    "Worker",
     "WrongProcess",
     "WrongState",
     "WrongUser",

@@ -88,6 +88,11 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """(worker) The arbiter said ready: accept from here on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """(successor) We are the owner now."""
 
@@ -139,5 +144,7 @@ class Done:
     `set_connections` was told, at least 1."""
 
 
-Event: TypeAlias = Offer | Drain | Settled | Returned | Room | Committed | Resume | Accept | Relieved | Aborted | Done
+Event: TypeAlias = (
+    Offer | Drain | Settled | Returned | Room | Ready | Committed | Resume | Accept | Relieved | Aborted | Done
+)
 """What `next_event` gives. An `Offer` is a live connection of the predecessor's."""

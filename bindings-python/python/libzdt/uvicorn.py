@@ -58,16 +58,16 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        takeover: str | os.PathLike[str],
+        takeover: str | os.PathLike[str] | aio.Takeover,
         *,
         name: str = "http",
         watch: Callable[[aio.Takeover], Coroutine[Any, Any, None]] | None = None,
         **options: Any,
     ) -> None:
-        """`takeover`: the path of the takeover socket; `name`: the listener's; `watch`: looks on from `ready`
-        on; `options`: those of `libzdt.aio.Takeover`."""
+        """`takeover`: the path of the takeover socket, or a `libzdt.aio.Worker`; `name`: the listener's; `watch`: looks
+        on from `ready` on; `options`: those of `libzdt.aio.Takeover`."""
         super().__init__(config)
-        self.takeover = aio.Takeover(takeover, **options)
+        self.takeover = takeover if isinstance(takeover, aio.Takeover) else aio.Takeover(takeover, **options)
         self._name = name
         self._watch = watch
         self._watching: asyncio.Task[None] | None = None
@@ -154,11 +154,16 @@ async def _spec(config: uvicorn.Config) -> ListenerSpec:
 
 
 def run(app: Any, *, takeover: str | os.PathLike[str], options: dict[str, Any] | None = None, **config: Any) -> None:
-    """uvicorn.run() with a takeover. `options`: those of `libzdt.aio.Takeover`; `config`: uvicorn's, without `fd`,
-    `reload` and `workers`. Ends the process with uvicorn's exit codes where it cannot start."""
-    for name in ("fd", "reload", "workers"):
+    """uvicorn.run() with a takeover. `options`: those of `libzdt.aio.Takeover`; `config`: uvicorn's, without `fd`
+    and `reload`. Ends the process with uvicorn's exit codes where it cannot start."""
+    for name in ("fd", "reload"):
         if config.get(name):
             raise ValueError(f"{name} does not go with a takeover; nothing was done")
+    if (config.get("workers") or 1) > 1:
+        from . import uvicorn_workers
+
+        uvicorn_workers.run(uvicorn.Config(app, **config), takeover, options or {})
+        return
     server = Server(uvicorn.Config(app, **config), takeover, **(options or {}))
     server.run()
     if not server.started:

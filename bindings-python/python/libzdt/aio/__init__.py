@@ -9,5 +9,6 @@ from .connection import Connection
 from .protocols import Migratable
 from .takeover import Listening, Takeover
 from .transport import Transport
+from .worker import Worker
 
-__all__ = ["Connection", "Listening", "Migratable", "Takeover", "Transport"]
+__all__ = ["Connection", "Listening", "Migratable", "Takeover", "Transport", "Worker"]

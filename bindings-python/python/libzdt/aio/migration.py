@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from .. import Frozen, Takeover, ZdtError
+from .. import Frozen, Takeover, Worker, ZdtError
 from .log import log
 from .served import Live, Stays
 
@@ -21,7 +21,7 @@ class Migration:
 
     def __init__(
         self,
-        handle: Takeover,
+        handle: Takeover | Worker,
         lives: Iterable[Live],
         later: Callable[[Callable[[], None]], object],
         on_offer: Iterable[Live] = (),

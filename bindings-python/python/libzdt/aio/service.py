@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 import libzdt
@@ -21,6 +21,8 @@ from .log import log
 from .migration import Migration
 from .served import Live, Restored, Served, Server, why_not
 
+Handle: TypeAlias = libzdt.Takeover | libzdt.Worker
+
 SLICE = 0.0015
 """How long events keep the loop at a time, in seconds."""
 TAIL = 1.0
@@ -30,7 +32,7 @@ TAIL = 1.0
 class Service:
     """What is served here, and the answers to what the takeover tells."""
 
-    def __init__(self, handle: libzdt.Takeover, on_event: Callable[[libzdt.Event], None] | None) -> None:
+    def __init__(self, handle: Handle, on_event: Callable[[libzdt.Event], None] | None) -> None:
         """Owns `handle`; `on_event` is told each event once it was answered."""
         self.loop = asyncio.get_running_loop()
         self.handle = handle
@@ -88,12 +90,8 @@ class Service:
         if not self.served and (self._alone or self._leaving):
             self._careful(self._finish)
 
-    def ready(self) -> None:
+    def accept(self) -> None:
         """Accepts from here on."""
-        self.handle.ready()
-        self._accept()
-
-    def _accept(self) -> None:
         self._accepting = True
         for listener in self._listeners:
             listener.start()
@@ -157,6 +155,8 @@ class Service:
             # The successor's side.
             case libzdt.Committed(generation):
                 log.info("generation %d: the service is ours", generation)
+            case libzdt.Ready():
+                self.accept()
             case libzdt.Aborted(cause):
                 log.warning("this attempt is off: %s", cause)
                 self.cause = cause
@@ -182,10 +182,10 @@ class Service:
                 self._stop_migrating()
                 self._alone = False
                 self._retired = []
-                self._accept()
+                self.accept()
             case libzdt.Accept(cause):
                 log.warning("we accept too: %s", cause)
-                self._accept()
+                self.accept()
             case libzdt.Relieved():
                 self._close_listeners()
             case libzdt.Done():
@@ -280,6 +280,11 @@ class Service:
             self._migration = None
 
     # The end
+
+    def retire(self) -> None:
+        """Accepts nobody any more, and is over with what it serves; who else serves here goes on (a worker)."""
+        self._park([])
+        self.leave()
 
     def leave(self) -> None:
         """The service is somebody else's: what is served comes to its end, and then it is over."""

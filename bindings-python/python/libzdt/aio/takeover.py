@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast, overload
 
 import libzdt
 
@@ -20,7 +21,7 @@ from .connection import Connection
 from .listener import Listener
 from .protocols import ProtocolServer
 from .served import Server
-from .service import TAIL, Service
+from .service import TAIL, Handle, Service
 from .streams import Streams, StreamServer
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Takeover:
         """Opens: finds a predecessor, or is the first. Raises what `libzdt.Takeover` raises."""
         if self._service is not None or self._left:
             raise WrongState("this takeover was entered before", "nothing was changed; make a new one")
-        opening = partial(libzdt.Takeover, self._path, **self._config)
+        opening = self._opening()
         thread = ThreadPoolExecutor(1, "libzdt")  # not the loop's own, whose threads would stay
         try:
             handle = await asyncio.get_running_loop().run_in_executor(thread, opening)
@@ -105,6 +106,10 @@ class Takeover:
             thread.shutdown(wait=False)
         self._service = Service(handle, self._on_event)
         return self
+
+    def _opening(self) -> Callable[[], Handle]:
+        """What makes the handle, and may wait."""
+        return partial(libzdt.Takeover, self._path, **self._config)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
@@ -132,7 +137,7 @@ class Takeover:
     @property
     def predecessor(self) -> libzdt.Peer | None:
         """The process that we take over from, or took over from while its link lasts."""
-        return self._ours().handle.predecessor
+        return self._takeover().predecessor
 
     @property
     def connections(self) -> int:
@@ -252,20 +257,23 @@ class Takeover:
         address: libzdt.ListenerSpec | str | tuple[str, int],
         server: Server,
     ) -> Listening:
-        sock = service.handle.listener(name, address)
+        sock = self._socket(name, address)
         listener = Listener(service.loop, name, sock, server.accept, service.up_to_date)
         service.listen(listener, server)
         return Listening(name, listener.address)
 
+    def _socket(self, name: str, address: libzdt.ListenerSpec | str | tuple[str, int]) -> socket.socket:
+        return self._takeover().listener(name, address)
+
     def unclaimed(self) -> list[str]:
         """The names of the predecessor's listeners that have no server here and were not retired: `ready` fails until
         they have, or are."""
-        return self._ours().handle.unclaimed()
+        return self._takeover().unclaimed()
 
     def retire(self, name: str) -> None:
         """Leaves the predecessor's listener `name` to the predecessor, which serves whoever connects there until it is
         done. Raises InvalidArgument where no unclaimed listener has this name."""
-        self._ours().handle.retire(name)
+        self._takeover().retire(name)
 
     async def ready(self) -> None:
         """We are fit to serve: accept from here on. A predecessor stops accepting and begins to migrate.
@@ -274,12 +282,13 @@ class Takeover:
             ListenerUnclaimed: a listener of the predecessor's has no server here and was not retired. WrongState:
                 called before. AttemptLost: the attempt is off.
         """
-        self._ours().ready()
+        self._takeover().ready()
+        self._ours().accept()
 
     def drain(self) -> None:
         """Leaves for good: stops accepting and serves what there is to its end; then `done` returns. A successor that
         comes meanwhile takes over as ever. Any thread, and signal handlers."""
-        self._entered().handle.drain()
+        cast(libzdt.Takeover, self._entered().handle).drain()
 
     async def done(self) -> None:
         """Waits until nothing is left to do here: a successor has everything, or `drain` has come to its end.
@@ -301,6 +310,9 @@ class Takeover:
         if self._service is None:
             raise WrongState("the takeover was not entered", "nothing was done; use it as `async with`")
         return self._service
+
+    def _takeover(self) -> libzdt.Takeover:
+        return cast(libzdt.Takeover, self._ours().handle)  # `Worker` has another, and does without
 
     def _ours(self) -> Service:
         service = self._entered()
