@@ -166,3 +166,4 @@ class Migration:
         level = logging.DEBUG if self.stays[why] or error is None else logging.WARNING
         self.stays[why] += 1
         log.log(level, "connection %d stays here: %s", live.number, why, exc_info=error)
+        live.leave()

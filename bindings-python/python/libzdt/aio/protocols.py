@@ -40,6 +40,17 @@ class Migratable(Protocol):
         """What `data_received` was given and is not used yet: the successor's is given the same."""
 
 
+@runtime_checkable
+class Holding(Protocol):
+    """A Migratable that holds something back from when it is asked for its state, and may leave politely."""
+
+    def go_on(self) -> None:
+        """It is not asked any more, or has come back."""
+
+    def leave(self) -> None:
+        """It stays here to its end."""
+
+
 class ProtocolServer(Server):
     """Serves each connection by what a factory makes."""
 
@@ -101,6 +112,22 @@ class Member(Live):
 
     def when_idle(self, told: Callable[[], None] | None) -> None:
         self.transport.stirred = told
+        if told is None:
+            self._goes_on()
+
+    def thaw(self) -> None:
+        super().thaw()
+        self._goes_on()
+
+    def _goes_on(self) -> None:
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, Holding) and not self.transport.frozen:
+            protocol.go_on()
+
+    def leave(self) -> None:
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, Holding):
+            protocol.leave()
 
     def let_go(self) -> None:
         protocol = self.transport.get_protocol()

@@ -61,6 +61,9 @@ class Live(Served):
     def let_go(self) -> None:
         """Another process serves it."""
 
+    def leave(self) -> None:
+        """It stays here to its end: its client may be told so."""
+
     def end(self) -> None:
         self.transport.abort()
 

@@ -1,0 +1,155 @@
+"""uvicorn, taken over from: the same server, whose HTTP/1.1 connections move to the next process between two requests.
+
+```python
+libzdt.uvicorn.run("app:app", takeover="/run/app/zdt.sock", port=8000)
+```
+Run it again, with new code, and it takes over. Everything else is uvicorn's: its settings, its lifespan, its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from . import aio
+from ._core import ListenerSpec
+from .aio.log import log
+from .aio.served import Stays
+from .errors import ZdtError
+from .http.tap import Tap
+
+
+class _Protocols:
+    """What the tap has to know of H11Protocol and HttpToolsProtocol."""
+
+    def is_idle(self, protocol: asyncio.BaseProtocol) -> bool:
+        try:
+            cycle = protocol.cycle  # type: ignore[attr-defined]
+            return (cycle is None or cycle.response_complete) and not getattr(protocol, "pipeline", ())
+        except AttributeError as error:
+            raise Stays(f"uvicorn {uvicorn.__version__}: {error}") from None
+
+    def touched(self, protocol: asyncio.BaseProtocol) -> None:
+        if (unset := getattr(protocol, "_unset_keepalive_if_required", None)) is not None:
+            unset()
+
+    def leave(self, protocol: asyncio.BaseProtocol) -> None:
+        if (cycle := getattr(protocol, "cycle", None)) is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, on listeners and connections that pass from process to process.
+
+    It opens the takeover once the application has started up: one that fails to costs nothing, its predecessor serves
+    on.
+    It ends when a successor has everything, or as ever (SIGTERM, SIGINT, `should_exit`): then what is under way is
+    served to its end, and so is whatever a successor takes that comes meanwhile.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        takeover: str | os.PathLike[str],
+        *,
+        name: str = "http",
+        **options: Any,
+    ) -> None:
+        """`takeover`: the path of the takeover socket; `name`: the listener's; `options`: those of
+        `libzdt.aio.Takeover`."""
+        super().__init__(config)
+        self.takeover = aio.Takeover(takeover, **options)
+        self._name = name
+        self._done: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but the listener is inherited or bound by libzdt."""
+        if sockets:
+            raise ValueError("the sockets are the takeover's to inherit or bind; nothing was done")
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        try:
+            await self._open()
+        except (ZdtError, OSError) as error:
+            log.error("%s", error)
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+        self.servers = []
+        self.started = True
+
+    async def _open(self) -> None:
+        config = self.config
+        factory = config.http_protocol_class
+        protocols = _Protocols()
+
+        def made() -> asyncio.BaseProtocol:
+            return factory(config=config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+
+        tapped: Callable[[], asyncio.BaseProtocol] = lambda: Tap(protocols, made)  # noqa: E731
+        await self.takeover.__aenter__()
+        try:
+            listening = await self.takeover.create_server(
+                made if config.ssl else tapped, self._name, await _spec(config), protocol="http/1.1", ssl=config.ssl
+            )
+            await self.takeover.ready()
+        except BaseException:
+            await self.takeover.__aexit__(None, None, None)
+            raise
+        self._done = asyncio.get_running_loop().create_task(self.takeover.done())
+        log.info("generation %d listens at %s", self.takeover.generation, listening.address)
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn's, ten times a second: whether it is time to exit."""
+        leave = await super().on_tick(counter)
+        return leave or (self._done is not None and self._done.done())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves to the end what is under way, unless somebody else has it; then as uvicorn's."""
+        if self._done is not None:
+            if not self._done.done():
+                self.takeover.drain()
+                for connection in list(self.server_state.connections):
+                    connection.shutdown()
+            limit = self.config.timeout_graceful_shutdown
+            waited = 0.0
+            while not (self._done.done() or self.force_exit or (limit is not None and waited >= limit)):
+                await asyncio.wait([self._done], timeout=0.1)
+                waited += 0.1
+            self._done.cancel()
+            await asyncio.gather(self._done, return_exceptions=True)
+            await self.takeover.__aexit__(None, None, None)
+        await super().shutdown(sockets)
+
+
+async def _spec(config: uvicorn.Config) -> ListenerSpec:
+    """Where uvicorn would listen."""
+    if config.fd is not None:
+        raise ValueError("a descriptor cannot be listened at with a takeover: give --host and --port, or --uds")
+    if config.uds is not None:
+        return ListenerSpec.unix(config.uds, backlog=config.backlog, mode=0o666)
+    host = config.host or "0.0.0.0"
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    address = found[0][4]
+    return ListenerSpec.tcp((str(address[0]), int(address[1])), backlog=config.backlog)
+
+
+def run(app: Any, *, takeover: str | os.PathLike[str], options: dict[str, Any] | None = None, **config: Any) -> None:
+    """uvicorn.run() with a takeover. `options`: those of `libzdt.aio.Takeover`; `config`: uvicorn's, without `fd`,
+    `reload` and `workers`. Ends the process with uvicorn's exit codes where it cannot start."""
+    for name in ("fd", "reload", "workers"):
+        if config.get(name):
+            raise ValueError(f"{name} does not go with a takeover; nothing was done")
+    server = Server(uvicorn.Config(app, **config), takeover, **(options or {}))
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
