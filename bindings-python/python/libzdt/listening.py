@@ -55,18 +55,21 @@ class Listener(socket.socket):
         # An epoll is readable while something in it is: to park is to take the listener out.
         self._epoll = select.epoll()
         self._open = False
+        self._changing = threading.Lock()
 
     def start(self) -> None:
         """Connections are seen from here on. Any thread; doing it twice is fine."""
-        if self._epoll is not None and not self._open:
-            self._open = True
-            self._epoll.register(super().fileno(), select.EPOLLIN)
+        with self._changing:
+            if self._epoll is not None and not self._open:
+                self._open = True
+                self._epoll.register(super().fileno(), select.EPOLLIN)
 
     def park(self) -> None:
         """Nobody is accepted from here on; whoever connects waits in the queue. Any thread; twice is fine."""
-        if self._epoll is not None and self._open:
-            self._open = False
-            self._epoll.unregister(super().fileno())
+        with self._changing:
+            if self._epoll is not None and self._open:
+                self._open = False
+                self._epoll.unregister(super().fileno())
 
     def fileno(self) -> int:
         """What to wait for; not what to accept from. -1 when it is closed."""
@@ -96,8 +99,9 @@ class Listener(socket.socket):
 
     def close(self) -> None:
         """Closes our descriptors; the queue and whoever else accepts from it are as they were."""
-        epoll, self._epoll = self._epoll, None
-        self._open = False
+        with self._changing:
+            epoll, self._epoll = self._epoll, None
+            self._open = False
         if epoll is not None:
             epoll.close()
         super().close()
@@ -123,7 +127,8 @@ class Listening:
         self._stop: Callable[[], object] = lambda: None
         self._stopped = threading.Event()  # the server was told to
         self._returned = threading.Event()  # and has
-        self._alone = False
+        self._alone = False  # draining, and nobody accepts in our place
+        self._telling = threading.Lock()
         self._over = False
         self._cause: BaseException | None = None
         self.draining = threading.Event()
@@ -170,8 +175,7 @@ class Listening:
         self._returned.set()
         try:
             if self._stopped.is_set() and self._thread is not None and error is None:
-                if self._alone:
-                    self.takeover.migrated_all()
+                self._finish()
                 self._thread.join()
         finally:
             self._over = True
@@ -209,7 +213,8 @@ class Listening:
             log.exception("libzdt failed: the server is stopped")
             self._cause = error
         finally:
-            self._stop_server()
+            if not self._returned.is_set():
+                self._stop_server()
 
     def _answer(self, event: libzdt.Event) -> bool:
         """Whether more may happen."""
@@ -224,11 +229,11 @@ class Listening:
                 return False
             case libzdt.Drain(successor, _, _, retired):
                 self._park(retired)
+                with self._telling:
+                    self._alone = successor is None
                 if successor is None:
-                    self._alone = True
                     self._stop_server()
-                    if self._returned.is_set():
-                        self.takeover.migrated_all()
+                    self._finish()
                 else:
                     log.info("process %d accepts; what is in flight is finished", successor.pid)
                     self.takeover.migrated_all()
@@ -238,8 +243,17 @@ class Listening:
             case libzdt.Relieved():
                 self._stop_server()
             case libzdt.Done():
+                with self._telling:
+                    self._alone = False
                 return False
         return True
+
+    def _finish(self) -> None:
+        """Says once that nothing is in flight, if that is still wanted, and is so."""
+        with self._telling:
+            if self._alone and self._returned.is_set():
+                self._alone = False
+                self.takeover.migrated_all()
 
     def _start(self) -> None:
         self.draining.clear()
