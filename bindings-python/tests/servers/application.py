@@ -16,14 +16,20 @@ GREETING = f"process {os.getpid()}\n".encode()
 PLAIN = "application/octet-stream"
 
 
-def run(serve: Callable[[Listening, Listener], object]) -> None:
-    """One process: `serve` returns when it was told to stop."""
+def given() -> tuple[str, int]:
+    """The path of the takeover socket, and the port."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--takeover")
     parser.add_argument("--port", type=int)
-    given = parser.parse_args()
-    with Listening(given.takeover, probation=1.0) as listening:
-        serve(listening, listening.listener("http", ("127.0.0.1", given.port)))
+    arguments = parser.parse_args()
+    return arguments.takeover, arguments.port
+
+
+def run(serve: Callable[[Listening, Listener], object]) -> None:
+    """One process: `serve` returns when it was told to stop."""
+    takeover, port = given()
+    with Listening(takeover, probation=1.0) as listening:
+        serve(listening, listening.listener("http", ("127.0.0.1", port)))
 
 
 def ready(listening: Listening, stop: Callable[[], object]) -> None:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
 
-from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config, Sockets
+from hypercorn.config import Config
 
-from libzdt.listening import Listener, Listening
-from servers.application import asgi, ready, run
+import libzdt.hypercorn
+from servers.application import asgi, given
 
 
-class Inherited(Config):
-    def __init__(self, listener: Listener) -> None:
-        super().__init__()
-        self._listener = listener
-
-    def create_sockets(self) -> Sockets:
-        return Sockets([], [self._listener], [])
-
-
-async def main(listening: Listening, listener: Listener) -> None:
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    ready(listening, lambda: loop.call_soon_threadsafe(told.set))
-    await hypercorn_serve(cast(Any, listening.closing_asgi(asgi)), Inherited(listener), shutdown_trigger=told.wait)
+def main() -> None:
+    takeover, port = given()
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    started = lambda: print("ready", flush=True)  # noqa: E731
+    serving = libzdt.hypercorn.serve(asgi, config, takeover=takeover, options={"probation": 1.0}, started=started)
+    asyncio.run(serving)
 
 
 if __name__ == "__main__":
-    run(lambda listening, listener: asyncio.run(main(listening, listener)))
+    main()

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-
-from libzdt.listening import Listener, Listening
-from servers.application import ready, run, wsgi
+import libzdt.wsgiref
+from servers.application import given, wsgi
 
 
-class Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = False
-
-
-def serve(listening: Listening, listener: Listener) -> None:
-    server = Server(listener.getsockname(), WSGIRequestHandler, bind_and_activate=False)
-    server.socket.close()
-    server.socket = listener
-    server.server_name, server.server_port = listener.getsockname()
-    server.setup_environ()
-    server.set_app(wsgi)
-    ready(listening, server.shutdown)
-    server.serve_forever()
-    server.server_close()  # waits for the threads
+def main() -> None:
+    takeover, port = given()
+    started = lambda: print("ready", flush=True)  # noqa: E731
+    libzdt.wsgiref.run(wsgi, takeover=takeover, port=port, options={"probation": 1.0}, started=started)
 
 
 if __name__ == "__main__":
-    run(serve)
+    main()
