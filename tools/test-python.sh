@@ -22,7 +22,8 @@ with libzdt.Takeover("zdt.sock") as takeover:
 
 step the_wheel_builds tools/venv.sh
 step the_bad_predecessor_builds cargo build --quiet --locked --package zdt-hostile
-export PATH=$root/build/venv/bin:$PATH ZDT_HOSTILE=$target/debug/zdt-hostile
+export PATH=$root/build/venv/bin:$PATH ZDT_HOSTILE=$target/debug/zdt-hostile ZDT_TAKEOVERS=$target/debug/zdt-takeovers
+step the_clients_build cargo build --quiet --locked --package zdt-load
 step the_wheel_is_all_one_needs the_wheel_is_all_one_needs
 
 cd bindings-python || exit 1

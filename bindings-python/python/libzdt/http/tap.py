@@ -113,6 +113,10 @@ class Facade(asyncio.Transport):
         self._tap = tap
         self._transport = transport
 
+    def stir(self) -> None:
+        """The server's protocol may have become idle."""
+        self._transport._stir()
+
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._tap.inner
 

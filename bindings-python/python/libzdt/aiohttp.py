@@ -1,0 +1,153 @@
+"""aiohttp's server, taken over from: its HTTP/1.1 connections move to the next process between two requests.
+
+```python
+libzdt.aiohttp.run_app(app, takeover="/run/app/zdt.sock", port=8080)
+```
+Run it again, with new code, and it takes over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import aiohttp
+from aiohttp import web, web_fileresponse
+
+from . import aio
+from ._core import ListenerSpec
+from .aio.served import Stays
+from .errors import InvalidArgument
+from .http.tap import Facade, Tap
+
+
+class _Handlers:
+    """What the tap has to know of RequestHandler."""
+
+    def __init__(self) -> None:
+        self._leaving: set[asyncio.BaseProtocol] = set()
+
+    def is_idle(self, protocol: asyncio.BaseProtocol) -> bool:
+        try:
+            handler: Any = protocol
+            if handler._upgraded or handler._force_close or handler._close:
+                raise Stays("HTTP: it is not spoken any more")
+            # Before the first request its task may not have begun to wait.
+            waits = handler._waiter is not None or not handler._request_count
+            return waits and not handler._messages
+        except AttributeError as error:
+            raise Stays(f"aiohttp {aiohttp.__version__}: {error}") from None
+
+    def touched(self, protocol: asyncio.BaseProtocol) -> None:
+        if (timeout := getattr(protocol, "keepalive_timeout", None)) is not None:
+            later = asyncio.get_running_loop().time() + timeout
+            protocol._next_keepalive_close_time = later  # type: ignore[attr-defined]
+
+    def leave(self, protocol: asyncio.BaseProtocol) -> None:
+        self._leaving.add(protocol)
+
+    def finish(self, server: web.Server) -> None:
+        """Nobody comes after us: ends who is between two requests, the others after their answer."""
+        for handler in server.connections:
+            try:
+                idle = self.is_idle(handler)
+            except Stays:
+                continue
+            if idle:
+                handler.force_close()
+            else:
+                self.leave(handler)
+
+    async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Before each response's head."""
+        if request.protocol in self._leaving and not isinstance(response, web.WebSocketResponse):
+            self._leaving.discard(request.protocol)
+            response.force_close()
+            response.headers["Connection"] = "close"
+        task, facade = asyncio.current_task(), request.transport
+        if task is not None and isinstance(facade, Facade):
+            # Only some steps after the last byte was written does it wait for the next request.
+            task.add_done_callback(lambda _: facade.stir())
+
+
+async def serve(
+    app: web.Application | Awaitable[web.Application],
+    *,
+    takeover: str | os.PathLike[str],
+    host: str | None = None,
+    port: int | None = None,
+    path: str | os.PathLike[str] | None = None,
+    ssl_context: Any = None,
+    backlog: int = 128,
+    name: str = "http",
+    options: dict[str, Any] | None = None,
+    signals: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM),
+    started: Callable[[aio.Listening], object] = lambda listening: None,
+    **settings: Any,
+) -> None:
+    """Serves `app` until a successor has everything or a signal of `signals` comes; then what is under way is finished,
+    and the application is cleaned up.
+
+    The application starts up before the takeover is opened: if that fails, the predecessor serves on.
+
+    Args:
+        takeover: the path of the takeover socket.
+        host, port, path: where it listens, like aiohttp: TCP, by default port 8080 of every IPv4 address, or a Unix
+            socket.
+        ssl_context: speaks TLS; these connections do not move.
+        name: the listener's name.
+        options: those of `libzdt.aio.Takeover`.
+        started: is told where it listens, once it accepts.
+        settings: those of aiohttp's `AppRunner`: `access_log`, `keepalive_timeout`, `shutdown_timeout`, …
+
+    Raises:
+        What the application raises at its start, and what `libzdt.aio.Takeover` raises.
+    """
+    if path is not None and (host is not None or port is not None):
+        raise InvalidArgument("a path and a host or port were given", "nothing was done; give one of them")
+    if path is not None:
+        spec = ListenerSpec.unix(os.fspath(path), backlog=backlog)
+    else:
+        spec = ListenerSpec.tcp((host or "0.0.0.0", 8080 if port is None else port), backlog=backlog)
+    if not isinstance(app, web.Application):
+        app = await app
+    handlers = _Handlers()
+    app.on_response_prepare.append(handlers.prepare)
+    # The loop's sendfile is for transports of its own.
+    cast(Any, web_fileresponse).NOSENDFILE = True
+    runner = web.AppRunner(app, **settings)
+    await runner.setup()
+    server = cast(web.Server, runner.server)
+    loop = asyncio.get_running_loop()
+    try:
+        async with aio.Takeover(takeover, **(options or {})) as opened:
+
+            def leave() -> None:
+                opened.drain()
+                handlers.finish(server)
+
+            made = cast(Callable[[], asyncio.BaseProtocol], server)
+            factory = made if ssl_context is not None else lambda: Tap(handlers, made)
+            listening = await opened.create_server(factory, name, spec, protocol="http/1.1", ssl=ssl_context)
+            await opened.ready()
+            for number in signals:
+                loop.add_signal_handler(number, leave)
+            try:
+                started(listening)
+                await opened.done()
+            finally:
+                for number in signals:
+                    loop.remove_signal_handler(number)
+    finally:
+        await runner.cleanup()
+
+
+def run_app(
+    app: web.Application | Awaitable[web.Application], *, takeover: str | os.PathLike[str], **more: Any
+) -> None:
+    """aiohttp's `web.run_app` with a takeover: `serve`, on a loop of its own (asyncio's, or uvloop's if its policy is
+    set). Arguments and errors are the same."""
+    asyncio.run(serve(app, takeover=takeover, **more))
