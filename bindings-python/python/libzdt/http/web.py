@@ -14,7 +14,7 @@ from .rehearsal import Rehearsal
 from .tap import Facade, Server, Tap
 from .websocket import CURRENT, WebSocket, is_request, pack, unpack, without_context
 
-REPLAY = 1.0
+REPLAY = 3.0
 """How long a successor's application may take to accept a WebSocket once more, in seconds: its client waits."""
 HELD = 64 << 10
 """So many bytes are held for whoever comes next, then reading pauses."""
