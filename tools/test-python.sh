@@ -17,7 +17,8 @@ the_wheel_is_all_one_needs() {
 import libzdt, libzdt.aio
 with libzdt.Takeover("zdt.sock") as takeover:
     assert takeover.generation == 1
-')
+') &&
+        "$scratch/empty/bin/zdt" run --help | grep -q -- --takeover
 }
 
 step the_wheel_builds tools/venv.sh
