@@ -64,9 +64,22 @@ class Rebuilt(Migratable, Protocol):
         `connection_lost` is called with a `libzdt.Migrated`."""
 
 
+# Whether its class has the methods: the answer for a class is cached, isinstance looks for them each time.
+
+
 def is_migratable(protocol: object) -> TypeGuard[Migratable]:
-    """Whether its class has the methods: the answer for a class is cached, isinstance looks for them each time."""
+    """Whether it is a Migratable."""
     return issubclass(type(protocol), Migratable)
+
+
+def is_holding(protocol: object) -> TypeGuard[Holding]:
+    """Whether it is a Holding."""
+    return issubclass(type(protocol), Holding)
+
+
+def is_rebuilt(protocol: object) -> TypeGuard[Rebuilt]:
+    """Whether it is a Rebuilt."""
+    return issubclass(type(protocol), Rebuilt)
 
 
 class ProtocolServer(Server):
@@ -102,7 +115,7 @@ class ProtocolServer(Server):
             member = Member(self._service, self, made, adopted.socket, adopted.unsent)
             member.transport.start(adopted.unread)
 
-        return self._rebuilt(protocol, serve) if isinstance(protocol, Rebuilt) else serve
+        return self._rebuilt(protocol, serve) if is_rebuilt(protocol) else serve
 
     async def _rebuilt(self, protocol: Rebuilt, serve: Callable[[Adopted], None]) -> Restored:
         def decided(adopted: Adopted | None) -> None:
@@ -150,7 +163,7 @@ class Member(Live):
     def freeze(self) -> None:
         super().freeze()
         protocol = self.transport.get_protocol()
-        if isinstance(protocol, Rebuilt):
+        if is_rebuilt(protocol):
             protocol.freeze()
 
     def thaw(self) -> None:
@@ -159,7 +172,7 @@ class Member(Live):
 
     def _goes_on(self) -> None:
         protocol = self.transport.get_protocol()
-        if isinstance(protocol, Holding) and not self.transport.frozen:
+        if is_holding(protocol) and not self.transport.frozen:
             protocol.go_on()
 
     def leave(self) -> None:
@@ -172,7 +185,7 @@ class Member(Live):
 
     def _leave(self) -> None:
         protocol = self.transport.get_protocol()
-        if isinstance(protocol, Holding) and not self.transport.is_closing():
+        if is_holding(protocol) and not self.transport.is_closing():
             protocol.leave()
 
     def let_go(self) -> None:
