@@ -1,6 +1,6 @@
 # Sourced by the tools that run zdt-takeovers, in the root folder. Builds it; `everywhere OUT ARGUMENT...` runs it over loopback
 # and at the same time through 10 ms each way, and counts in $passed and $failed; what is printed and the reports go to
-# OUT/NETWORK.
+# OUT/NETWORK. {listen} in an argument is the address to listen at there.
 binaries=$(realpath -m "${CARGO_TARGET_DIR:-target}")/debug
 cargo build --quiet --locked --package zdt-load --package zdt-delay || exit 1
 # The servers are started again and again and live for seconds: a simple heap, an eager first compiler.
@@ -15,9 +15,11 @@ else
 fi
 
 in_network() {
-    case $1 in
-    loopback) "$binaries/zdt-takeovers" "${@:2}" ;;
-    10ms) "$binaries/zdt-delay" "$binaries/zdt-takeovers" --host 10.99.0.2 "${@:2}" ;;
+    local network=$1
+    shift
+    case $network in
+    loopback) "$binaries/zdt-takeovers" "${@//\{listen\}/127.0.0.1}" ;;
+    10ms) "$binaries/zdt-delay" "$binaries/zdt-takeovers" --host 10.99.0.2 "${@//\{listen\}/10.99.0.1}" ;;
     esac
 }
 

@@ -13,6 +13,9 @@ there `libzdt.Migrated` is raised then, instead of a disconnect.
 
 A WebSocket without `state` stays in its process to its end. Whoever sends to one that has moved, from outside its own
 application, gets an OSError, as with any client that has left.
+
+A stream of server-sent events is ended between two events: its application gets `libzdt.Migrated` from its next `send`,
+and "http.disconnect" from `receive`.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
+from .event_stream import EventStreams
 from .http.websocket import CURRENT, WebSocket
 from .migrated import Migrated
 
@@ -39,13 +43,18 @@ class Moved(ConnectionError):
 
 
 class Application:
-    """Wraps an application so that its WebSockets may move."""
+    """Wraps an application so that its WebSockets may move, and its streams of events end in good order."""
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self.streams = EventStreams()
+        """Is to be told the events of the takeover."""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """As ASGI has it."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+            return
         websocket = CURRENT.get()
         if scope["type"] != "websocket" or websocket is None:
             await self._app(scope, receive, send)
@@ -59,6 +68,16 @@ class Application:
         except Migrated:
             if not session.over:
                 raise
+
+    async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        stream = self.streams.begin(send)
+        try:
+            await self._app(scope, receive, stream.send)
+        except Migrated:
+            if not stream.over:
+                raise
+        finally:
+            self.streams.finished(stream)
 
 
 class Session:

@@ -24,6 +24,7 @@ from .aio.log import log
 from .aio.served import Stays
 from .asgi import Application
 from .errors import ZdtError
+from .event_stream import EventStreams
 from .http.web import WebTap
 
 
@@ -72,6 +73,7 @@ class Server(uvicorn.Server):
         self._watch = watch
         self._watching: asyncio.Task[None] | None = None
         self._done: asyncio.Task[None] | None = None
+        self._streams = EventStreams()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but the listener is inherited or bound by libzdt."""
@@ -93,7 +95,9 @@ class Server(uvicorn.Server):
         config = self.config
         factory = config.http_protocol_class
         protocols = _Protocols()
-        config.loaded_app = Application(config.loaded_app)
+        config.loaded_app = application = Application(config.loaded_app)
+        self._streams = application.streams
+        self.takeover.observe(self._streams.told)
 
         def made() -> asyncio.BaseProtocol:
             return factory(config=config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
@@ -136,6 +140,7 @@ class Server(uvicorn.Server):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.takeover.__aexit__(None, None, None)
+        self._streams.cancel()
         await super().shutdown(sockets)
 
 

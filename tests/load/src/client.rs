@@ -1,5 +1,6 @@
 //! What a client does, kind by kind.
 
+use crate::events::Events;
 use crate::http::{End, Http};
 use crate::report::Board;
 use crate::websocket::WebSocket;
@@ -16,6 +17,8 @@ const SLOW: &str = "300";
 const PACE: Duration = Duration::from_millis(10);
 /// Pieces of a large body that is sent slowly.
 const PIECES: usize = 20;
+/// What is between the parts of a form; it does not occur in a body of `body`.
+const EDGE: &str = "zdt-load--part";
 
 /// One client.
 pub(crate) struct Client {
@@ -26,6 +29,7 @@ pub(crate) struct Client {
     board: Arc<Board>,
     http: Option<Http>,
     websocket: Option<WebSocket>,
+    events: Events,
     round: usize,
 }
 
@@ -38,7 +42,8 @@ impl Client {
         board: &Arc<Board>,
     ) -> Client {
         let (settings, board) = (Arc::clone(settings), Arc::clone(board));
-        Client { kind, number, address, settings, board, http: None, websocket: None, round: 0 }
+        let (http, websocket, events) = (None, None, Events::default());
+        Client { kind, number, address, settings, board, http, websocket, events, round: 0 }
     }
 
     /// Until it is told to stop; never in the middle of a request.
@@ -53,6 +58,7 @@ impl Client {
                 Ok(requests) => self.board.answered(self.kind, requests, began.elapsed()),
                 Err(end) => {
                     (self.http, self.websocket) = (None, None);
+                    self.events.lost();
                     self.board.ended(self.kind, self.number, &end);
                 }
             }
@@ -77,7 +83,9 @@ impl Client {
         }
         let mut http = match self.http.take() {
             Some(mut http) => {
-                http.ended()?;
+                if !self.events.flow() {
+                    http.ended()?;
+                }
                 http
             }
             None => {
@@ -96,7 +104,7 @@ impl Client {
         Ok(requests)
     }
 
-    async fn ask(&self, http: &mut Http) -> Result<u64, End> {
+    async fn ask(&mut self, http: &mut Http) -> Result<u64, End> {
         match self.kind {
             Kind::KeepAlive | Kind::Idle => self.ask_who(http, "").await?,
             Kind::Fresh => self.ask_who(http, "Connection: close\r\n").await?,
@@ -138,6 +146,16 @@ impl Client {
                     http.send(piece).await?;
                 }
                 check(&http.answer().await?, &body)?;
+            }
+            Kind::File => {
+                let body = self.body(self.settings.body / 4, 0);
+                http.send(&form(&body)).await?;
+                check(&http.answer().await?, &body)?;
+            }
+            Kind::Events => {
+                let (events, ended) = self.events.read(http).await?;
+                (0..ended).for_each(|_| self.board.stream_ended(self.kind));
+                return Ok(events);
             }
             Kind::WebSocket => return Err(End::Wrong("no request".into())),
         }
@@ -194,6 +212,17 @@ fn head(body: &[u8]) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
+}
+
+/// As a browser sends a file (RFC 7578).
+fn form(file: &[u8]) -> Vec<u8> {
+    let part = "--{edge}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"load\"\r\nContent-Type: application/octet-stream\r\n\r\n";
+    let (part, last) = (part.replace("{edge}", EDGE), format!("\r\n--{EDGE}--\r\n"));
+    let length = part.len() + file.len() + last.len();
+    let head = format!(
+        "POST /file HTTP/1.1\r\nHost: load\r\nContent-Type: multipart/form-data; boundary={EDGE}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), part.as_bytes(), file, last.as_bytes()].concat()
 }
 
 /// Byte for byte.

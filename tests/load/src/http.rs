@@ -175,6 +175,17 @@ impl Http {
     async fn chunks(&mut self) -> Result<Bytes, End> {
         let mut body = BytesMut::new();
         loop {
+            let chunk = self.chunk().await?;
+            if chunk.is_empty() {
+                return Ok(body.freeze());
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+
+    /// The next one; the last one is empty.
+    async fn chunk(&mut self) -> Result<Bytes, End> {
+        loop {
             let parsed = httparse::parse_chunk_size(&self.unused).map_err(|_| End::wrong("no chunk"))?;
             let httparse::Status::Complete((begin, length)) = parsed else {
                 self.read().await?;
@@ -182,15 +193,34 @@ impl Http {
             };
             let length = usize::try_from(length).map_err(End::wrong)?;
             self.unused.advance(begin);
-            let chunk = self.take(length + 2).await?;
-            if &chunk[length..] != b"\r\n" {
+            let mut chunk = self.take(length + 2).await?;
+            if chunk.split_off(length) != b"\r\n"[..] {
                 return Err(End::wrong("a chunk that does not end where it should"));
             }
-            if length == 0 {
-                return Ok(body.freeze());
-            }
-            body.extend_from_slice(&chunk[..length]);
+            return Ok(chunk);
         }
+    }
+
+    /// Reads the head of an answer whose body is to be read by `piece`.
+    pub async fn streams(&mut self) -> Result<(), End> {
+        if self.closing {
+            return Err(End::Polite);
+        }
+        match self.head().await? {
+            (200, Length::Chunks) => Ok(()),
+            (status, _) => Err(End::wrong(format!("status {status}, and no stream"))),
+        }
+    }
+
+    /// The next piece of its body; None: it has ended as it should.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, End> {
+        let chunk = self.chunk().await?;
+        if !chunk.is_empty() {
+            return Ok(Some(chunk));
+        }
+        self.answers += 1;
+        self.begun = !self.unused.is_empty();
+        Ok(None)
     }
 
     async fn rest(&mut self) -> Result<Bytes, End> {

@@ -1,8 +1,10 @@
 //! Clients of HTTP/1.1 and WebSocket that notice everything: a connection that ends and how, an answer that is late, cut or
 //! not what was asked for. They speak to a server that answers `GET /` with a body that tells its generations apart,
-//! `GET /slow?ms=N` after so long, `POST /echo` with what was sent, and echoes WebSocket messages at `/ws`.
+//! `GET /slow?ms=N` after so long, `POST /echo` with what was sent, and echoes WebSocket messages at `/ws`; if it is asked to,
+//! `POST /file` with the file in a form, and `GET /events` with a stream of events whose ids are numbers, each one more.
 
 mod client;
+mod events;
 mod http;
 mod report;
 mod websocket;
@@ -44,6 +46,11 @@ pub enum Kind {
     Upload,
     /// Messages and pings, several at once, text and binary, whole and in fragments.
     WebSocket,
+    /// Sends a file in a form.
+    File,
+    /// Reads a stream of server-sent events. Where it ends, behind a whole event, it is asked for anew, on the same connection
+    /// and from the last event on, as a browser does: no event may be missing or come twice.
+    Events,
 }
 
 impl Kind {

@@ -23,6 +23,8 @@ pub struct Count {
     pub failed: u64,
     /// Connections that ended between two requests, or by a closing handshake.
     pub closed: u64,
+    /// Streams of events that ended in good order; never a failure.
+    pub streams: u64,
     /// Requests that crossed the end of their connection.
     pub raced: u64,
     /// Connections that nobody took.
@@ -69,13 +71,14 @@ impl fmt::Display for Report {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             to,
-            "{:<11} {:>7} {:>11} {:>9} {:>6}  {:>6} {:>5} {:>7} {:>5} {:>4} {:>7} {:>5} {:>10}",
+            "{:<11} {:>7} {:>11} {:>9} {:>6}  {:>6} {:>7} {:>5} {:>7} {:>5} {:>4} {:>7} {:>5} {:>10}",
             "",
             "clients",
             "connections",
             "requests",
             "failed",
             "closed",
+            "streams",
             "raced",
             "refused",
             "reset",
@@ -85,11 +88,11 @@ impl fmt::Display for Report {
             "longest ms"
         )?;
         for (kind, count) in &self.kinds {
-            let Count { clients, connections, requests, failed, closed, raced, .. } = count;
+            let Count { clients, connections, requests, failed, closed, streams, raced, .. } = count;
             let Count { refused, reset, cut, timeout, wrong, longest_ms, .. } = count;
             writeln!(
                 to,
-                "{:<11} {clients:>7} {connections:>11} {requests:>9} {failed:>6}  {closed:>6} {raced:>5} {refused:>7} {reset:>5} {cut:>4} {timeout:>7} {wrong:>5} {longest_ms:>10.1}",
+                "{:<11} {clients:>7} {connections:>11} {requests:>9} {failed:>6}  {closed:>6} {streams:>7} {raced:>5} {refused:>7} {reset:>5} {cut:>4} {timeout:>7} {wrong:>5} {longest_ms:>10.1}",
                 kind.name()
             )?;
         }
@@ -135,6 +138,10 @@ impl Board {
         let count = report.kinds.entry(kind).or_default();
         count.requests += requests;
         count.longest_ms = count.longest_ms.max(took.as_secs_f64() * 1000.0);
+    }
+
+    pub(crate) fn stream_ended(&self, kind: Kind) {
+        self.lock().kinds.entry(kind).or_default().streams += 1;
     }
 
     pub(crate) fn served(&self, kind: Kind, by: &str) {

@@ -94,6 +94,19 @@ class Takeover:
         self._service: Service | None = None
         self._left = False
 
+    def observe(self, on_event: Callable[[libzdt.Event], None]) -> None:
+        """Tells this one each event, too. Before it is entered."""
+        before = self._on_event
+
+        def both(event: libzdt.Event) -> None:
+            try:
+                on_event(event)
+            finally:
+                if before is not None:
+                    before(event)
+
+        self._on_event = both
+
     async def __aenter__(self) -> Self:
         """Opens: finds a predecessor, or is the first. Raises what `libzdt.Takeover` raises."""
         if self._service is not None or self._left:
