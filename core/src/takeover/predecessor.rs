@@ -276,6 +276,11 @@ impl Predecessor {
                     self.offering.forget();
                 }
             }
+            // Whoever is busy to the end stays here; the successor need not wait for its own deadline to commit.
+            Timer::Drain if self.phase == Phase::Doubt && self.offering.open() == 0 => {
+                self.migrated_all(context);
+                self.expired = true;
+            }
             Timer::Drain => {
                 self.expired = true;
                 self.abort(Cause::Late(timer), context);

@@ -156,6 +156,27 @@ fn an_application_that_never_finishes_is_done_at_the_drain_deadline() {
 }
 
 #[test]
+fn connections_that_are_busy_to_the_drain_deadline_do_not_call_the_takeover_off() {
+    alone(|| {
+        let place = Place::new("busy");
+        let mut brief = watching('p');
+        (brief.config.drain, brief.config.probation) = (Duration::from_secs(1), Duration::ZERO);
+        (brief.never_done, brief.never_idle) = (true, true);
+        let mut old = Player::first(&place.socket(), brief);
+        let clients = old.clients(5);
+        let mut patient = watching('s');
+        patient.config.commit = Duration::from_secs(3600);
+        let mut new = Player::start(&place.socket(), patient);
+        new.opens().unwrap();
+        new.ready();
+        new.says("Committed 2");
+        old.says("Done 0");
+        assert_eq!(served_by(&clients, 'p'), clients.len(), "what was never offered is served where it is");
+        old.end();
+    });
+}
+
+#[test]
 fn whoever_drains_alone_to_the_deadline_is_told_what_is_left() {
     alone(|| {
         let place = Place::new("alone");
