@@ -25,9 +25,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
-from .event_stream import EventStreams
 from .http.websocket import CURRENT, WebSocket
 from .migrated import Migrated
+from .responses import Responses
 
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
@@ -43,11 +43,11 @@ class Moved(ConnectionError):
 
 
 class Application:
-    """Wraps an application so that its WebSockets may move, and its streams of events end in good order."""
+    """Wraps an application so that its WebSockets may move, and what cannot ends in good order."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.streams = EventStreams()
+        self.responses = Responses()
         """Is to be told the events of the takeover."""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -70,14 +70,14 @@ class Application:
                 raise
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        stream = self.streams.begin(send)
+        response = self.responses.begin(scope, send)
         try:
-            await self._app(scope, receive, stream.send)
+            await self._app(scope, receive, response.send)
         except Migrated:
-            if not stream.over:
+            if not response.over:
                 raise
         finally:
-            self.streams.finished(stream)
+            self.responses.finished(response)
 
 
 class Session:

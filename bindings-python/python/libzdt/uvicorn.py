@@ -24,8 +24,8 @@ from .aio.log import log
 from .aio.served import Stays
 from .asgi import Application
 from .errors import ZdtError
-from .event_stream import EventStreams
 from .http.web import WebTap
+from .responses import Responses
 
 
 class _Protocols:
@@ -73,7 +73,7 @@ class Server(uvicorn.Server):
         self._watch = watch
         self._watching: asyncio.Task[None] | None = None
         self._done: asyncio.Task[None] | None = None
-        self._streams = EventStreams()
+        self._responses = Responses()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but the listener is inherited or bound by libzdt."""
@@ -96,8 +96,8 @@ class Server(uvicorn.Server):
         factory = config.http_protocol_class
         protocols = _Protocols()
         config.loaded_app = application = Application(config.loaded_app)
-        self._streams = application.streams
-        self.takeover.observe(self._streams.told)
+        self._responses = application.responses
+        self.takeover.observe(self._responses.told)
 
         def made() -> asyncio.BaseProtocol:
             return factory(config=config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
@@ -140,7 +140,7 @@ class Server(uvicorn.Server):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.takeover.__aexit__(None, None, None)
-        self._streams.cancel()
+        self._responses.cancel()
         await super().shutdown(sockets)
 
 

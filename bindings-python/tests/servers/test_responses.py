@@ -1,18 +1,18 @@
-"""Server-sent events of an application on uvicorn: a drain ends a stream between two of them, and loses none."""
+"""Responses of an application on uvicorn whose clients cannot be moved: a drain ends them in good order."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from uvicorn import Config
 
 import libzdt
-from aio.stage import MOMENT, PATIENCE, until
-from libzdt.event_stream import EventStreams
+from aio.stage import MOMENT, PATIENCE, Client, anonymous, until
+from libzdt.responses import Responses
 from libzdt.uvicorn import Server
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -48,71 +48,58 @@ class Ticker:
             raise
 
 
-class Client:
-    """One connection, which is never opened anew."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def ask(self, path: str) -> bytes:
-        """The head of the answer."""
-        self._writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        return await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), PATIENCE)
-
-    async def come(self, data: bytes) -> None:
-        """Exactly these bytes come."""
-        assert await asyncio.wait_for(self._reader.readexactly(len(data)), PATIENCE) == data
-
-    async def hears_nothing(self) -> None:
-        """For a moment."""
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(self._reader.readexactly(1), MOMENT)
-
-    def close(self) -> None:
-        self._writer.close()
-
-
 class Process:
     """A generation: uvicorn in a task."""
 
-    def __init__(self, path: str, app: Any, drain: float) -> None:
+    def __init__(self, path: str, app: Any, drain: float, tls: ssl.SSLContext | None) -> None:
         config = Config(app, port=0, lifespan="off", log_level="warning")
+        config.load()
+        config.ssl = tls
         self.server = Server(config, path, probation=0.05, drain=drain)
         self.task = asyncio.create_task(self.server._serve())
 
-    async def connect(self) -> Client:
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Client:
         """One more client."""
-        address = self.server.takeover._ours()._listeners[0].address
-        return Client(*await asyncio.open_connection(*address))
+        return await Client.connect(self.server.takeover._ours()._listeners[0].address, ssl=tls)
 
 
 @contextlib.asynccontextmanager
-async def serving(path: str, app: Any, drain: float = 2.0) -> AsyncIterator[Process]:
+async def serving(path: str, app: Any, drain: float = 2.0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Process]:
     """A process that serves, and is told to leave at the end."""
-    process = Process(path, app, drain)
+    process = Process(path, app, drain, tls)
     await until(lambda: process.server.started)
     yield process
     process.server.should_exit = True
     await asyncio.wait_for(process.task, PATIENCE)
 
 
+async def ask(client: Client, path: str) -> bytes:
+    """The head of the answer."""
+    client.writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+
+
+async def comes(client: Client, data: bytes) -> None:
+    """Exactly these bytes."""
+    assert await client.exactly(len(data)) == data
+
+
 async def test_a_stream_ends_behind_a_whole_event_and_its_connection_moves(path: str) -> None:
     here, there = Ticker(), Ticker()
     async with serving(path, here) as first:
         client = await first.connect()
-        await client.ask("/events")
+        await ask(client, "/events")
         here.ticks.put_nowait(b"data: 1\n")
-        await client.come(b"8\r\ndata: 1\n\r\n")
+        await comes(client, b"8\r\ndata: 1\n\r\n")
         async with serving(path, there):
             await asyncio.sleep(1.0 + MOMENT)  # the first half of the drain
             await client.hears_nothing()
             here.ticks.put_nowait(b"\n")
-            await client.come(b"1\r\n\n\r\n" + LAST_CHUNK)
-            assert b" 200 " in await client.ask("/events")
+            await comes(client, b"1\r\n\n\r\n" + LAST_CHUNK)
+            assert b" 200 " in await ask(client, "/events")
             assert there.begun == 1
             await asyncio.wait_for(first.task, PATIENCE)
-            client.close()
+            client.leave()
             there.ticks.put_nowait(b"")
 
 
@@ -120,50 +107,65 @@ async def test_who_sends_to_a_stream_that_was_ended_is_told_that_it_migrated(pat
     here = Ticker()
     async with serving(path, here) as first:
         client = await first.connect()
-        await client.ask("/events")
+        await ask(client, "/events")
         async with serving(path, Ticker()):
-            await client.come(LAST_CHUNK)
+            await comes(client, LAST_CHUNK)
             here.ticks.put_nowait(b"data: too late\n\n")
             await asyncio.wait_for(first.task, PATIENCE)
             assert here.ends == ["migrated"]
-            client.close()
+            client.leave()
 
 
 async def test_who_does_not_notice_the_end_of_its_stream_does_not_keep_the_process(path: str) -> None:
     here = Ticker()
     async with serving(path, here) as first:
         client = await first.connect()
-        await client.ask("/events")
+        await ask(client, "/events")
         async with serving(path, Ticker()):
             await asyncio.wait_for(first.task, PATIENCE)
             assert here.ends == ["cancelled"]
-            await client.come(LAST_CHUNK)
-            client.close()
+            await comes(client, LAST_CHUNK)
+            client.leave()
 
 
 async def test_without_a_successor_streams_end_at_once(path: str) -> None:
     async with serving(path, Ticker(), drain=3600.0) as first:
         client = await first.connect()
-        await client.ask("/events")
+        await ask(client, "/events")
         first.server.should_exit = True
-        await client.come(LAST_CHUNK)
+        await comes(client, LAST_CHUNK)
         await asyncio.wait_for(first.task, PATIENCE)
-        client.close()
+        client.leave()
 
 
 async def test_a_stream_whose_events_cannot_be_told_apart_is_not_ended(path: str) -> None:
     here = Ticker((b"content-encoding", b"gzip"))
     async with serving(path, here) as first:
         client = await first.connect()
-        await client.ask("/events")
+        await ask(client, "/events")
         async with serving(path, Ticker()):
             await asyncio.sleep(1.0 + MOMENT)
             await client.hears_nothing()
             here.ticks.put_nowait(b"")
-            await client.come(LAST_CHUNK)
+            await comes(client, LAST_CHUNK)
             await asyncio.wait_for(first.task, PATIENCE)
             assert here.ends == ["whole"]
-            client.close()
+            client.leave()
+
+
+async def test_who_asks_over_tls_is_told_to_close_and_nothing_is_cut(path: str) -> None:
+    tls = anonymous(server=True)
+    async with serving(path, Ticker(), tls=tls) as first:
+        client = await first.connect(anonymous(server=False))
+        assert b"close" not in await ask(client, "/")
+        await comes(client, b"ok")
+        async with serving(path, Ticker(), tls=tls):
+            while b"connection: close" not in await ask(client, "/"):
+                await comes(client, b"ok")
+                await asyncio.sleep(0.01)
+            await comes(client, b"ok")
+            await client.sees_the_end()
+            await asyncio.wait_for(first.task, PATIENCE)
 
 
 START = {"type": "http.response.start", "headers": [(b"Content-Type", b"text/event-stream")]}
@@ -175,20 +177,20 @@ async def nowhere(event: Any) -> None:
 
 
 async def test_no_stream_is_ended_once_we_go_on_serving() -> None:
-    streams = EventStreams()
-    stream = streams.begin(nowhere)
+    responses = Responses()
+    stream = responses.begin({}, nowhere)
     await stream.send(START)
-    streams.told(libzdt.Drain(TOWARDS, MOMENT, {}, []))
-    streams.told(libzdt.Resume(libzdt.PeerGone("the successor is gone", "nothing was lost")))
+    responses.told(libzdt.Drain(TOWARDS, MOMENT, {}, []))
+    responses.told(libzdt.Resume(libzdt.PeerGone("the successor is gone", "nothing was lost")))
     await asyncio.sleep(2 * MOMENT)
     assert not stream.over
-    streams.told(libzdt.Drain(TOWARDS, MOMENT, {}, []))
+    responses.told(libzdt.Drain(TOWARDS, MOMENT, {}, []))
     await until(lambda: stream.over)
 
 
 async def test_a_stream_that_begins_during_a_drain_is_ended_too() -> None:
-    streams = EventStreams()
-    streams.told(libzdt.Drain(TOWARDS, MOMENT, {}, []))
-    stream = streams.begin(nowhere)
+    responses = Responses()
+    responses.told(libzdt.Drain(TOWARDS, MOMENT, {}, []))
+    stream = responses.begin({}, nowhere)
     await stream.send(START)
     await until(lambda: stream.over)
