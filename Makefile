@@ -8,7 +8,7 @@ EXECUTIONS ?= 1000000
 # Where rustup puts cargo, if the shell has not been told yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults frameworks chain-java sidecar classic smoke papers bench-core bench-java bench-python resume reuseport fuzz install clean
+.PHONY: demo test test-rust test-c test-python test-java behaviours matrix lanes generations endurance faults frameworks chain-java chain-python sidecar classic smoke papers bench-core bench-java bench-python resume reuseport fuzz install clean
 
 demo:
 	@tools/setup.sh demo
@@ -16,7 +16,7 @@ demo:
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh rust c python java behaviours matrix lanes generations faults frameworks classic smoke papers
+	@tools/test.sh rust c python java behaviours matrix lanes generations faults frameworks chain-python classic smoke papers
 
 # Parts of the tests alone.
 test-rust:
@@ -73,6 +73,12 @@ frameworks:
 chain-java:
 	@tools/setup.sh demo
 	@tools/chain-java.sh 20
+
+# Twenty takeovers of a FastAPI application on uvicorn: REST, WebSocket chat, server-sent events, uploads; parsers, event loops
+# and implementations of WebSocket mixed. `make test` runs four.
+chain-python:
+	@tools/setup.sh demo
+	@tools/chain-python.sh 20
 
 # A sidecar is replaced under load, 5,000 pairs of connections with it, on NIO and on epoll: make sidecar PAIRS=5000.
 PAIRS ?= 5000

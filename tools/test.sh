@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/test.sh PART...: runs these parts of the tests one after the other (rust, c, python, java,
-# behaviours, matrix, lanes, generations, faults, frameworks, classic, smoke, papers).
+# behaviours, matrix, lanes, generations, faults, frameworks, chain-python, classic, smoke, papers).
 #
 # The output of a part goes to build/test/PART.log; its last line of the form "N passed, N failed" is what it reports, and
 # a part that reports nothing, or ends badly without a failure to show, is one failure. The sum of all parts is the last line.
@@ -28,6 +28,7 @@ part() {
     generations) limit=1200 command=(tools/generations.sh java python) ;;
     faults) limit=1200 command=(tools/faults.sh --sample) ;;
     frameworks) limit=900 command=(tools/frameworks.sh) ;;
+    chain-python) limit=600 command=(tools/chain-python.sh 4) ;;
     classic) limit=900 command=(tools/classic.sh) ;;
     smoke) limit=600 command=(tools/smoke.sh) ;;
     papers) limit=600 command=(tools/check-papers.sh) ;;
@@ -40,9 +41,9 @@ live() {
     local line
     line=$(tail -n 1 "$2" 2>/dev/null | tr -cd '[:print:]' | cut -c1-90)
     if [[ -t 1 ]]; then
-        printf '\r\033[K%-11s %4d s  %s' "$1" "$3" "$line"
+        printf '\r\033[K%-12s %4d s  %s' "$1" "$3" "$line"
     elif (($3 % 30 == 29)); then
-        printf '%-11s %4d s  %s\n' "$1" "$3" "$line"
+        printf '%-12s %4d s  %s\n' "$1" "$3" "$line"
     fi
 }
 
@@ -74,12 +75,12 @@ run() {
         grep -E '^FAILED |^test .* FAILED$' "$log" | cut -c1-200 | sort -u | head -n 40
         tail -n 40 "$log" | cut -c1-200
     fi
-    printf '%-11s %4d s  %d passed, %d failed  (%s)\n' "$name" $((SECONDS - begin)) "$ok" "$bad" "$log"
+    printf '%-12s %4d s  %d passed, %d failed  (%s)\n' "$name" $((SECONDS - begin)) "$ok" "$bad" "$log"
     passed=$((passed + ok))
     failed=$((failed + bad))
 }
 
-(($#)) || set -- rust c python java behaviours matrix lanes generations faults frameworks classic smoke papers
+(($#)) || set -- rust c python java behaviours matrix lanes generations faults frameworks chain-python classic smoke papers
 for name in "$@"; do
     run "$name"
 done
