@@ -33,6 +33,9 @@ if [[ ${1:-test} == test ]]; then
     need readelf binutils
     need pkg-config pkg-config
     need valgrind valgrind
+    # One of the servers that are taken over from.
+    need uwsgi uwsgi-core
+    compgen -G '/usr/lib/uwsgi/plugins/python3*_plugin.so' >/dev/null || packages+=(uwsgi-plugin-python3)
     # A user's jars are looked into.
     need unzip unzip
     need zip zip

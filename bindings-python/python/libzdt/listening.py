@@ -14,6 +14,7 @@ with Listening("/run/app/zdt.sock") as listening:
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
@@ -78,7 +79,7 @@ class Listener(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """As ever, never blocking, and with TCP_NODELAY. Parked, there is nobody."""
         if not self._open:
-            raise BlockingIOError
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         connection, address = super().accept()
         connection.setblocking(True)
         if connection.family != socket.AF_UNIX:

@@ -18,10 +18,16 @@ PATIENCE = 60.0
 """Seconds after which a whole test is given up."""
 
 
-@pytest.fixture(autouse=True, params=sorted(LOOPS))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """An async test runs on each loop; any other one knows of none."""
+    if inspect.iscoroutinefunction(metafunc.function):
+        metafunc.parametrize("loop_factory", sorted(LOOPS), indirect=True)
+
+
+@pytest.fixture(autouse=True)
 def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
     """The loop that the test runs on, and others like it."""
-    return LOOPS[request.param]
+    return LOOPS[getattr(request, "param", "asyncio")]
 
 
 @pytest.fixture

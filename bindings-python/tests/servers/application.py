@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs
+
+import anyio
 
 from libzdt.listening import Listener, Listening
+from servers.wsgi import GREETING, PLAIN, wait_ms, wsgi
 
-GREETING = f"process {os.getpid()}\n".encode()
-PLAIN = "application/octet-stream"
+__all__ = ["GREETING", "PLAIN", "asgi", "given", "ready", "run", "wait_ms", "wsgi"]
 
 
 def given() -> tuple[str, int]:
@@ -37,20 +35,6 @@ def ready(listening: Listening, stop: Callable[[], object]) -> None:
     print("ready", flush=True)
 
 
-def wait_ms(query: str) -> float:
-    return int(parse_qs(query)["ms"][0]) / 1000
-
-
-def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    body = GREETING
-    if environ["PATH_INFO"] == "/slow":
-        time.sleep(wait_ms(environ["QUERY_STRING"]))
-    elif environ["PATH_INFO"] == "/echo":
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-    start_response("200 OK", [("Content-Type", PLAIN), ("Content-Length", str(len(body)))])
-    return [body]
-
-
 async def asgi(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[dict[str, Any]]],
@@ -60,7 +44,7 @@ async def asgi(
         raise NotImplementedError(scope["type"])
     body = GREETING
     if scope["path"] == "/slow":
-        await asyncio.sleep(wait_ms(scope["query_string"].decode()))
+        await anyio.sleep(wait_ms(scope["query_string"].decode()))
     elif scope["path"] == "/echo":
         body = b""
         while (message := await receive())["type"] == "http.request":

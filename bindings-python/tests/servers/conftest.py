@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aio.conftest import _no_faults, faults, loop_factory, pytest_pyfunc_call
+from aio.conftest import _no_faults, faults, loop_factory, pytest_generate_tests, pytest_pyfunc_call
 
-__all__ = ["_no_faults", "faults", "loop_factory", "pytest_pyfunc_call"]
+__all__ = ["_no_faults", "faults", "loop_factory", "pytest_generate_tests", "pytest_pyfunc_call"]
 
 
 @pytest.fixture
