@@ -76,7 +76,7 @@ class _Handlers:
 async def serve(
     app: web.Application | Awaitable[web.Application],
     *,
-    takeover: str | os.PathLike[str],
+    takeover: str | os.PathLike[str] | aio.Takeover,
     host: str | None = None,
     port: int | None = None,
     path: str | os.PathLike[str] | None = None,
@@ -94,7 +94,7 @@ async def serve(
     The application starts up before the takeover is opened: if that fails, the predecessor serves on.
 
     Args:
-        takeover: the path of the takeover socket.
+        takeover: the path of the takeover socket, or a `libzdt.aio.Takeover`.
         host, port, path: where it listens, like aiohttp: TCP, by default port 8080 of every IPv4 address, or a Unix
             socket.
         ssl_context: speaks TLS; these connections do not move.
@@ -122,8 +122,9 @@ async def serve(
     await runner.setup()
     server = cast(web.Server, runner.server)
     loop = asyncio.get_running_loop()
+    ours = takeover if isinstance(takeover, aio.Takeover) else aio.Takeover(takeover, **(options or {}))
     try:
-        async with aio.Takeover(takeover, **(options or {})) as opened:
+        async with ours as opened:
 
             def leave() -> None:
                 opened.drain()
@@ -146,7 +147,7 @@ async def serve(
 
 
 def run_app(
-    app: web.Application | Awaitable[web.Application], *, takeover: str | os.PathLike[str], **more: Any
+    app: web.Application | Awaitable[web.Application], *, takeover: str | os.PathLike[str] | aio.Takeover, **more: Any
 ) -> None:
     """aiohttp's `web.run_app` with a takeover: `serve`, on a loop of its own (asyncio's, or uvloop's if its policy is
     set). Arguments and errors are the same."""

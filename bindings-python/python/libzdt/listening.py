@@ -119,9 +119,9 @@ class Listening:
     do not move. Any thread may call anything.
     """
 
-    def __init__(self, path: str | os.PathLike[str], **config: Unpack[Config]) -> None:
-        """Blocks and raises as `libzdt.Takeover` does; `config` is the same."""
-        self.takeover = libzdt.Takeover(path, **config)
+    def __init__(self, takeover: str | os.PathLike[str] | libzdt.Takeover, **config: Unpack[Config]) -> None:
+        """Blocks and raises as `libzdt.Takeover` does; `config` is the same. One that was opened becomes ours."""
+        self.takeover = takeover if isinstance(takeover, libzdt.Takeover) else libzdt.Takeover(takeover, **config)
         self._listeners: dict[str, Listener] = {}
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] = lambda: None

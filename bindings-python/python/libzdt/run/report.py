@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -58,6 +59,21 @@ class Report:
 
     async def watch(self, takeover: aio.Takeover) -> None:
         """From `ready` on: who was taken over from, how far it is, and what came."""
+        for _ in self._steps(takeover, moves=True):
+            await asyncio.sleep(TICK)
+
+    def watch_aside(self, takeover: libzdt.Takeover, *, moves: bool = True) -> None:
+        """The same, in a thread. `moves`: whether the connections are this process's, not its workers'."""
+
+        def watch() -> None:
+            with contextlib.suppress(libzdt.Closed):
+                for _ in self._steps(takeover, moves):
+                    time.sleep(TICK)
+
+        threading.Thread(target=watch, name="libzdt report", daemon=True).start()
+
+    def _steps(self, takeover: aio.Takeover | libzdt.Takeover, moves: bool) -> Iterator[None]:
+        """Gives way where it would look again a little later."""
         predecessor = takeover.predecessor
         generation = takeover.generation
         if predecessor is None:
@@ -69,11 +85,14 @@ class Report:
         with self._bar() as show:
             while takeover.predecessor is not None:
                 show(takeover.progress())
-                await asyncio.sleep(TICK)
+                yield
             show(now := takeover.progress())
-        took = time.monotonic() - began
-        words = f"process {predecessor.pid} has left; {now.settled} connections moved"
-        self.tell("taken over", words, generation=generation, moved=now.settled, returned=now.returned, seconds=took)
+        known = {"generation": generation, "seconds": round(time.monotonic() - began, 3)}
+        words = f"process {predecessor.pid} has left"
+        if moves:
+            words += f"; {now.settled} connections moved"
+            known |= {"moved": now.settled, "returned": now.returned}
+        self.tell("taken over", words, **known)
 
     @contextlib.contextmanager
     def _bar(self) -> Iterator[Any]:

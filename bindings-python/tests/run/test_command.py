@@ -2,69 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .web import PATIENCE, Client, free_port, request
+from servers.web import Client, request
 
-HERE = Path(__file__).parent
+from .runs import Command, Runs
+
 KINDS = [(http, loop) for http in ("h11", "httptools") for loop in ("asyncio", "uvloop")]
-
-
-class Runs:
-    """Servers that were started in one test, by the same command; they end with it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.port = free_port()
-        self.started: list[subprocess.Popen[str]] = []
-
-    def zdt(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """The command with these arguments."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "libzdt", *arguments],
-            cwd=HERE,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.started.append(process)
-        return process
-
-    def uvicorn(self, *options: str, **environment: str) -> subprocess.Popen[str]:
-        """The next generation of the site."""
-        takeover = str(self.directory / "zdt.sock")
-        server = ("uvicorn", "webapp:app", "--port", str(self.port), "--no-access-log", *options)
-        return self.zdt(
-            "run", "--takeover", takeover, "--probation", "0", "--json", *server, PYTHONPATH=str(HERE), **environment
-        )
-
-    def end(self) -> None:
-        for process in self.started:
-            process.kill()
-            process.communicate()
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Iterator[Runs]:
-    all_of_them = Runs(tmp_path)
-    yield all_of_them
-    all_of_them.end()
-
-
-def events(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    """What the command told until it ended."""
-    out, _ = process.communicate(timeout=PATIENCE)
-    return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.mark.parametrize(("http", "loop"), KINDS)
@@ -78,7 +24,7 @@ def test_the_same_command_again_takes_over_with_every_connection(runs: Runs, htt
         fresh.say(b"P")
         busy.say(request("/slow"))
         second = runs.uvicorn(*options)
-        assert first.wait(PATIENCE) == 0
+        assert first.ends() == 0
         assert busy.answer()[1] == "/slow 0"
         assert busy.ask("/b") == (second.pid, "/b 0")
         assert idle.ask("/b", b"x" * 100_000) == (second.pid, "/b 100000")
@@ -86,12 +32,12 @@ def test_the_same_command_again_takes_over_with_every_connection(runs: Runs, htt
         assert half.answer() == (second.pid, "/half 0")
         fresh.say(request("/fresh")[1:])
         assert fresh.answer() == (second.pid, "/fresh 0")
-        assert [told["event"] for told in events(first)] == ["serving", "draining", "done"]
-        second.send_signal(signal.SIGTERM)
-        told = {event["event"]: event for event in events(second)}
-        assert told["taking over"]["predecessor"] == first.pid
-        assert told["taken over"]["moved"] == 4
-        assert told["committed"]["generation"] == 2
+        assert first.events == ["serving", "draining", "done"]
+        assert second.tells("taken over")["moved"] == 4
+        second.kill(signal.SIGTERM)
+        assert second.ends() == -signal.SIGTERM
+        assert second.tells("taking over")["predecessor"] == first.pid
+        assert second.tells("committed")["generation"] == 2
 
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])
@@ -102,7 +48,7 @@ def test_a_head_that_came_in_part_is_answered_by_the_successor(runs: Runs, http:
         assert client.ask("/a") == (first.pid, "/a 0")
         client.say(request("/split")[:split])
         second = runs.uvicorn("--http", http)
-        assert first.wait(PATIENCE) == 0
+        assert first.ends() == 0
         client.say(request("/split")[split:])
         assert client.answer() == (second.pid, "/split 0")
 
@@ -117,7 +63,7 @@ def test_requests_that_came_together_are_each_answered_once_and_in_order(runs: R
         answers = [client.answer() for _ in range(3)]
         assert [path for _, path in answers] == ["/slow 0", "/1 3", "/2 0"]
         assert {pid for pid, _ in answers} <= {first.pid, second.pid}
-        assert first.wait(PATIENCE) == 0
+        assert first.ends() == 0
         assert client.ask("/b") == (second.pid, "/b 0")
 
 
@@ -133,10 +79,10 @@ def test_what_a_slow_reader_is_still_to_get_arrives_whole(runs: Runs, http: str)
                 pass
         assert client.answer() == (first.pid, "/big 0")
         assert client.ask("/b") == (second.pid, "/b 0")
-        assert first.wait(PATIENCE) == 0
+        assert first.ends() == 0
 
 
-def serves_on(runs: Runs, first: subprocess.Popen[str], client: Client) -> None:
+def serves_on(runs: Runs, first: Command, client: Client) -> None:
     """The first generation, whose connection this is, has noticed nothing."""
     assert client.ask("/on") == (first.pid, "/on 0")
     with Client(runs.port) as newcomer:
@@ -147,8 +93,8 @@ def test_an_application_that_does_not_start_up_costs_nothing(runs: Runs) -> None
     first = runs.uvicorn()
     with Client(runs.port) as client:
         assert client.ask("/a") == (first.pid, "/a 0")
-        assert runs.uvicorn(SITE="broken").wait(PATIENCE) == 3
-        assert runs.zdt("run", "--takeover", str(runs.directory / "zdt.sock"), "uvicorn", "no:app").wait(PATIENCE) == 3
+        assert runs.uvicorn(SITE="broken").ends() == 3
+        assert runs.run("uvicorn", "no:app").ends() == 3
         serves_on(runs, first, client)
 
 
@@ -157,9 +103,8 @@ def test_an_address_that_the_predecessor_does_not_have_is_refused(runs: Runs) ->
     with Client(runs.port) as client:
         assert client.ask("/a") == (first.pid, "/a 0")
         other = runs.uvicorn("--host", "127.0.0.2")
-        _, said = other.communicate(timeout=PATIENCE)
-        assert other.returncode == 3, said
-        assert "listener mismatch" in said
+        assert other.ends() == 3
+        assert "listener mismatch" in other.said
         serves_on(runs, first, client)
 
 
@@ -167,49 +112,66 @@ def test_a_successor_that_is_killed_gives_everything_back(runs: Runs) -> None:
     first = runs.uvicorn()
     with Client(runs.port) as client:
         assert client.ask("/a") == (first.pid, "/a 0")
-        runs.uvicorn(SITE="slow").kill()
+        runs.uvicorn(SITE="slow").kill(signal.SIGKILL)
         serves_on(runs, first, client)
 
 
+UVICORN = ["uvicorn", "webapp:app"]
+GUNICORN = ["gunicorn", "--no-control-socket", "sites:wsgi"]
+HYPERCORN = ["hypercorn", "webapp:app"]
+AIOHTTP = ["aiohttp", "sites:make"]
+FLASK = ["flask", "--app", "sites:wsgi", "run"]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "words"),
     [
-        (["nothing"], 2, "'nothing' is none of"),
-        (["uvicorn", "webapp:app", "--port", "x"], 2, "uvicorn: Invalid value for '--port'"),
-        (["uvicorn", "webapp:app", "--workers", "2"], 2, "--workers do not go with a takeover"),
-        (["no_such:thing"], 2, "there is no module 'no_such'"),
-        (["webapp:nothing"], 2, "webapp:nothing"),
+        (["nothing"], "'nothing' is none of uvicorn, gunicorn, hypercorn, aiohttp, flask, and not MODULE:FUNCTION"),
+        ([*UVICORN, "--port", "x"], "uvicorn: Invalid value for '--port'"),
+        ([*UVICORN, "--reload"], "uvicorn: --reload cannot go with a takeover; nothing was done"),
+        ([*UVICORN, "--fd", "0"], "uvicorn: --fd cannot go with a takeover"),
+        ([*GUNICORN, "--workers", "x"], "gunicorn: error: argument -w/--workers"),
+        ([*GUNICORN, "--reuse-port"], "reuse_port: the workers would listen for themselves"),
+        ([*GUNICORN, "--bind", "fd://0"], "an inherited descriptor has no name"),
+        ([*GUNICORN, "-k", "gunicorn.workers.base.Worker"], "worker class gunicorn.workers.base.Worker"),
+        ([*HYPERCORN, "--backlog", "x"], "hypercorn: error: argument --backlog"),
+        ([*HYPERCORN, "--workers", "2", "--reload"], "hypercorn: --workers and --reload cannot go with a takeover"),
+        ([*HYPERCORN, "-b", "127.0.0.1:0", "-b", "127.0.0.1:0"], "more than one --bind"),
+        ([*HYPERCORN, "-b", "fd://0"], "--bind fd://"),
+        ([*HYPERCORN, "-k", "uvloop"], "hypercorn: --worker-class"),
+        ([*AIOHTTP, "-P", "x"], "aiohttp.web: error: argument -P/--port"),
+        ([*AIOHTTP, "-H", "127.0.0.1", "-U", "x"], "aiohttp: --path beside --hostname"),
+        ([*AIOHTTP, "-H", "no.such.host.invalid"], "no.such.host.invalid: "),
+        ([*FLASK, "--port", "x"], "flask: Invalid value for '--port'"),
+        ([*FLASK, "--debug"], "flask: --debug or --reload and --debugger cannot go with a takeover"),
+        ([*FLASK, "--host", "unix://x"], "--host unix://"),
+        (["no_such:thing"], "there is no module 'no_such'"),
+        (["webapp:nothing"], "webapp:nothing"),
     ],
 )
-def test_what_is_wrong_with_the_arguments_is_said(runs: Runs, arguments: list[str], code: int, words: str) -> None:
-    process = runs.zdt("run", "--takeover", str(runs.directory / "zdt.sock"), *arguments, PYTHONPATH=str(HERE))
-    _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code, said
-    assert words in said
+def test_what_is_wrong_with_the_arguments_is_said_and_nothing_is_done(
+    runs: Runs, arguments: list[str], words: str
+) -> None:
+    command = runs.run(*arguments)
+    assert command.ends() == 2, command.said
+    assert words in command.said
+    assert not command.told
+    assert not runs.path.exists()
 
 
 @pytest.mark.parametrize(("where", "words"), [("no/zdt.sock", "there is no directory"), ("x" * 120, "path too long")])
 def test_a_bad_path_is_said_and_nothing_is_bound(runs: Runs, where: str, words: str) -> None:
-    process = runs.zdt(
-        "run", "--takeover", where, "uvicorn", "webapp:app", "--port", str(runs.port), PYTHONPATH=str(HERE)
-    )
-    _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 3, said
-    assert words in said
+    command = runs.zdt("run", "--takeover", where, "uvicorn", "webapp:app", "--port", str(runs.port))
+    assert command.ends() == 3, command.said
+    assert words in command.said
 
 
 def test_a_function_is_given_the_takeover(runs: Runs) -> None:
-    def start() -> subprocess.Popen[str]:
-        takeover = str(runs.directory / "zdt.sock")
-        return runs.zdt(
-            "run", "--takeover", takeover, "--probation", "0", "plain:serve", str(runs.port), PYTHONPATH=str(HERE)
-        )
-
-    first = start()
+    first = runs.run("plain:serve", str(runs.port))
     with Client(runs.port) as client:
         client.say(b"a\n")
         assert client.sock.recv(99) == b"%d 1 a\n" % first.pid
-        second = start()
-        assert first.wait(PATIENCE) == 0
+        second = runs.run("plain:serve", str(runs.port))
+        assert first.ends() == 0
         client.say(b"b\n")
         assert client.sock.recv(99) == b"%d 2 b\n" % second.pid
