@@ -23,6 +23,10 @@ from .aio.served import Stays
 from .errors import InvalidArgument
 from .http.tap import Facade, Tap
 
+SILENCE = 0.5
+"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
+may be under way."""
+
 
 class _Handlers:
     """What the tap has to know of RequestHandler."""
@@ -49,17 +53,18 @@ class _Handlers:
     def leave(self, protocol: asyncio.BaseProtocol) -> None:
         self._leaving.add(protocol)
 
-    def finish(self, server: web.Server) -> None:
-        """Nobody comes after us: ends who is between two requests, the others after their answer."""
+    def finish(self, server: web.Server, silent: bool) -> None:
+        """Nobody comes after us: ends who is between two requests, the others after their answer. `silent`: also
+        those that have not said anything yet."""
         for handler in server.connections:
             try:
                 idle = self.is_idle(handler)
             except Stays:
                 continue
-            if idle:
-                handler.force_close()
-            else:
+            if not idle:
                 self.leave(handler)
+            elif silent or cast(Any, handler)._request_count:
+                handler.force_close()
 
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before each response's head."""
@@ -127,8 +132,11 @@ async def serve(
         async with ours as opened:
 
             def leave() -> None:
+                moving = opened.migrating
                 opened.drain()
-                handlers.finish(server)
+                if not moving:  # or else libzdt sees to whoever stays
+                    handlers.finish(server, silent=False)
+                    loop.call_later(SILENCE, handlers.finish, server, True)
 
             made = cast(Callable[[], asyncio.BaseProtocol], server)
             factory = made if ssl_context is not None else lambda: Tap(handlers, made)

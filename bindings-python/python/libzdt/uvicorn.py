@@ -27,15 +27,25 @@ from .asgi import Application
 from .errors import ZdtError
 from .http.web import WebTap
 
+SILENCE = 0.5
+"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
+may be under way."""
+
 
 class _Protocols:
     """What the tap has to know of H11Protocol and HttpToolsProtocol."""
+
+    _said = False
 
     def is_idle(self, protocol: asyncio.BaseProtocol) -> bool:
         try:
             cycle = protocol.cycle  # type: ignore[attr-defined]
             return (cycle is None or cycle.response_complete) and not getattr(protocol, "pipeline", ())
         except AttributeError as error:
+            if not self._said:
+                self._said = True
+                known = "connections cannot move and are served to their end"
+                log.warning("uvicorn %s is not known to libzdt: %s; %s", uvicorn.__version__, error, known)
             raise Stays(f"uvicorn {uvicorn.__version__}: {error}") from None
 
     def touched(self, protocol: asyncio.BaseProtocol) -> None:
@@ -130,14 +140,18 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves to the end what is under way, unless somebody else has it; then as uvicorn's."""
         if self._done is not None:
+            moving = False
             if not self._done.done():
-                moving = self.takeover.migrating
+                moving = self.takeover.migrating  # whoever stays is told so by libzdt
                 self.takeover.drain()
-                for connection in () if moving else list(self.server_state.connections):
-                    connection.shutdown()
             limit = self.config.timeout_graceful_shutdown
             waited = 0.0
+            told: set[Any] = set()
             while not (self._done.done() or self.force_exit or (limit is not None and waited >= limit)):
+                for connection in () if moving else self.server_state.connections - told:
+                    if waited >= SILENCE or getattr(connection, "cycle", None) is not None:
+                        connection.shutdown()
+                        told.add(connection)
                 await asyncio.wait([self._done], timeout=0.1)
                 waited += 0.1
             self._done.cancel()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,7 +39,7 @@ class Command:
             thread.start()
 
     def _read(self, stream: Any, lines: list[str]) -> None:
-        for line in stream:
+        for line in stream or ():
             with self._news:
                 lines.append(line)
                 if stream is self.process.stdout and line.startswith("{"):
@@ -65,6 +66,12 @@ class Command:
             assert event in self.events, f"no {event}: {self.told} {self.said}"
             return self.told[self.events.index(event)]
 
+    def says(self, words: str) -> None:
+        """Waits for them on standard error."""
+        with self._news:
+            self._news.wait_for(lambda: words in self.said or not self._open, PATIENCE)
+            assert words in self.said, f"no {words!r}: {self.said}"
+
     def kill(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -84,28 +91,46 @@ class Runs:
         self.port = free_port()
         self.started: list[Command] = []
 
-    def zdt(self, *arguments: str, **environment: str) -> Command:
-        """The command with these arguments."""
+    def python(self, *arguments: str, site: str = "0", stderr: int = subprocess.PIPE, path: str = str(HERE)) -> Command:
+        """A process of Python's; `site` is told to webapp.py, `path` is where modules are found."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "libzdt", *arguments],
+            [sys.executable, *arguments],
             cwd=HERE,
-            env=os.environ | {"PYTHONPATH": str(HERE)} | environment,
+            env=os.environ | {"PYTHONPATH": path, "SITE": site},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
         self.started.append(Command(process))
         return self.started[-1]
 
-    def run(self, *server: str, **environment: str) -> Command:
+    def run(self, *server: str, site: str = "0") -> Command:
         """`zdt run` with a server and its arguments."""
         takeover = ("--takeover", str(self.path), "--probation", "0")
-        return self.zdt("run", *takeover, "--json", *server, **environment)
+        return self.python("-m", "libzdt", "run", *takeover, "--json", *server, site=site)
 
-    def uvicorn(self, *options: str, **environment: str) -> Command:
+    def uvicorn(self, *options: str, site: str = "0") -> Command:
         """The next generation of the site."""
-        return self.run("uvicorn", "webapp:app", "--port", str(self.port), "--no-access-log", *options, **environment)
+        return self.run("uvicorn", "webapp:app", "--port", str(self.port), "--no-access-log", *options, site=site)
+
+    def aiohttp(self) -> Command:
+        """The same, of aiohttp's."""
+        return self.run("aiohttp", "-H", "127.0.0.1", "-P", str(self.port), "sites:make")
+
+    def program(self, kind: str) -> Command:
+        """The same, as program.py has it."""
+        return self.python("program.py", str(self.path), str(self.port), kind)
+
+    def hasty(self) -> Command:
+        """The same, with little patience."""
+        return self.program("hasty")
+
+    def serves_on(self, command: Command, client: Client) -> None:
+        """Its client has noticed nothing, and it accepts."""
+        assert client.ask("/on") == (command.pid, "/on 0")
+        with Client(self.port) as newcomer:
+            assert newcomer.ask("/new") == (command.pid, "/new 0")
 
     def end(self) -> None:
         for command in self.started:
@@ -131,6 +156,13 @@ class Newcomers:
                     self.served.append(client.ask("/new")[0])
             except BaseException as error:
                 self._failed.append(error)
+
+    def are_served_by(self, command: Command) -> None:
+        """Waits until one was."""
+        until = time.monotonic() + PATIENCE
+        while command.pid not in self.served[-1:]:
+            assert time.monotonic() < until, f"not by {command.pid}, but by {self.served[-1:]}: {self._failed[:3]}"
+            time.sleep(0.005)
 
     def __enter__(self) -> Newcomers:
         self._thread.start()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
+import socket
+from pathlib import Path
 
 import pytest
 
-from servers.web import Client, request
+from servers.web import PATIENCE, Client, request
 
-from .runs import Command, Runs
+from .runs import HERE, Runs
 
 KINDS = [(http, loop) for http in ("h11", "httptools") for loop in ("asyncio", "uvloop")]
 
@@ -82,20 +86,13 @@ def test_what_a_slow_reader_is_still_to_get_arrives_whole(runs: Runs, http: str)
         assert first.ends() == 0
 
 
-def serves_on(runs: Runs, first: Command, client: Client) -> None:
-    """The first generation, whose connection this is, has noticed nothing."""
-    assert client.ask("/on") == (first.pid, "/on 0")
-    with Client(runs.port) as newcomer:
-        assert newcomer.ask("/new") == (first.pid, "/new 0")
-
-
 def test_an_application_that_does_not_start_up_costs_nothing(runs: Runs) -> None:
     first = runs.uvicorn()
     with Client(runs.port) as client:
         assert client.ask("/a") == (first.pid, "/a 0")
-        assert runs.uvicorn(SITE="broken").ends() == 3
+        assert runs.uvicorn(site="broken").ends() == 3
         assert runs.run("uvicorn", "no:app").ends() == 3
-        serves_on(runs, first, client)
+        runs.serves_on(first, client)
 
 
 def test_an_address_that_the_predecessor_does_not_have_is_refused(runs: Runs) -> None:
@@ -105,15 +102,7 @@ def test_an_address_that_the_predecessor_does_not_have_is_refused(runs: Runs) ->
         other = runs.uvicorn("--host", "127.0.0.2")
         assert other.ends() == 3
         assert "listener mismatch" in other.said
-        serves_on(runs, first, client)
-
-
-def test_a_successor_that_is_killed_gives_everything_back(runs: Runs) -> None:
-    first = runs.uvicorn()
-    with Client(runs.port) as client:
-        assert client.ask("/a") == (first.pid, "/a 0")
-        runs.uvicorn(SITE="slow").kill(signal.SIGKILL)
-        serves_on(runs, first, client)
+        runs.serves_on(first, client)
 
 
 UVICORN = ["uvicorn", "webapp:app"]
@@ -161,7 +150,7 @@ def test_what_is_wrong_with_the_arguments_is_said_and_nothing_is_done(
 
 @pytest.mark.parametrize(("where", "words"), [("no/zdt.sock", "there is no directory"), ("x" * 120, "path too long")])
 def test_a_bad_path_is_said_and_nothing_is_bound(runs: Runs, where: str, words: str) -> None:
-    command = runs.zdt("run", "--takeover", where, "uvicorn", "webapp:app", "--port", str(runs.port))
+    command = runs.python("-m", "libzdt", "run", "--takeover", where, *UVICORN, "--port", str(runs.port))
     assert command.ends() == 3, command.said
     assert words in command.said
 
@@ -175,3 +164,44 @@ def test_a_function_is_given_the_takeover(runs: Runs) -> None:
         assert first.ends() == 0
         client.say(b"b\n")
         assert client.sock.recv(99) == b"%d 2 b\n" % second.pid
+
+
+def test_a_unix_socket_is_left_to_the_successor(runs: Runs) -> None:
+    at = runs.path.with_name("web.sock")
+    server = ("uvicorn", "webapp:app", "--uds", str(at))
+    first = runs.run(*server)
+    first.tells("serving")
+    second = runs.run(*server)
+    assert first.ends() == 0
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(at))
+        client.sendall(b"GET /a HTTP/1.0\r\n\r\n")
+        assert client.makefile("rb").read().endswith(b"\r\n%d /a 0" % second.pid)
+    second.kill(signal.SIGTERM)
+    assert second.ends() == -signal.SIGTERM
+    runs.run(*server).tells("serving")
+
+
+@pytest.mark.parametrize("has_rich", [True, False])
+def test_a_terminal_is_shown_what_happens_and_a_bar_if_rich_is_there(
+    runs: Runs, directory: Path, has_rich: bool
+) -> None:
+    (directory / "rich.py").write_text("raise ImportError('for the test')")
+    found = str(HERE) if has_rich else f"{HERE}:{directory}"
+    first = runs.uvicorn()
+    with Client(runs.port) as client:
+        assert client.ask("/a") == (first.pid, "/a 0")
+        ours, theirs = pty.openpty()
+        takeover = ("--takeover", str(runs.path), "--probation", "0")
+        server = ("uvicorn", "webapp:app", "--port", str(runs.port))
+        second = runs.python("-m", "libzdt", "run", *takeover, *server, stderr=theirs, path=found)
+        os.close(theirs)
+        shown = b""
+        while b"connections moved" not in shown:
+            shown += os.read(ours, 9999)
+        os.close(ours)
+        runs.serves_on(second, client)
+    assert b"zdt: generation 2 takes over from process %d" % first.pid in shown
+    assert b"zdt: process %d has left; 1 connections moved" % first.pid in shown
+    assert (b"zdt: connections" in shown) == has_rich

@@ -27,6 +27,7 @@ class Report:
         """`as_json`: on standard output, which is nobody else's from here on: what the server writes there goes to
         standard error. Without it all goes there, where people look."""
         self._json: TextIO | None = None
+        self._owns: bool | None = None  # it is open
         if as_json:
             self._json = os.fdopen(os.dup(sys.stdout.fileno()), "w")
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -42,6 +43,7 @@ class Report:
         """Tells an event of a takeover, if it is one that people want to know of."""
         match event:
             case libzdt.Committed(generation):
+                self._owns = True
                 self.tell("committed", f"generation {generation}: the service is ours", generation=generation)
             case libzdt.Drain(None, deadline):
                 self.tell("draining", "leaving: what is under way is served to its end", deadline=deadline)
@@ -53,6 +55,7 @@ class Report:
             case libzdt.Accept(cause):
                 self.tell("accepting", f"the successor does not accept, so we do: {cause}", cause=str(cause))
             case libzdt.Aborted(cause):
+                self._owns = False
                 self.tell("aborted", f"this attempt is off: {cause}", cause=str(cause))
             case libzdt.Done(left):
                 self.tell("done", "nothing is left to do here", left=left)
@@ -83,10 +86,12 @@ class Report:
         self.tell("taking over", words, generation=generation, predecessor=predecessor.pid)
         began = time.monotonic()
         with self._bar() as show:
-            while takeover.predecessor is not None:
+            while takeover.predecessor is not None or self._owns is None:
                 show(takeover.progress())
                 yield
             show(now := takeover.progress())
+        if not self._owns:
+            return
         known = {"generation": generation, "seconds": round(time.monotonic() - began, 3)}
         words = f"process {predecessor.pid} has left"
         if moves:
