@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import flask
 from aiohttp import web
@@ -13,8 +12,6 @@ wsgi = flask.Flask(__name__)
 
 @wsgi.post("/<path>")
 def answer(path: str) -> str:
-    if path == "slow":
-        time.sleep(0.5)
     return f"{os.getpid()} /{path} {len(flask.request.get_data())}"
 
 

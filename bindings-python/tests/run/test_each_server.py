@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from servers.web import Client
+from servers.web import Client, request
 
 from .runs import Command, Newcomers, Runs
 
@@ -20,7 +20,7 @@ WORKERS = {
     "gunicorn": ["gunicorn", "-k", "asgi", "-w", "2", "-b", BIND, "--no-control-socket", "webapp:app"],
 }
 FINISHED_HERE = {
-    "gunicorn": ["gunicorn", "-k", "gthread", "-w", "1", "-b", BIND, "--no-control-socket", "sites:wsgi"],
+    "gunicorn": ["gunicorn", "-k", "gthread", "--threads", "4", "-b", BIND, "--no-control-socket", "sites:wsgi"],
     "hypercorn": ["hypercorn", "-b", BIND, "webapp:app"],
     "hypercorn-wsgi": ["hypercorn", "-b", BIND, "sites:wsgi"],
     "flask": ["flask", "--app", "sites:wsgi", "run", "--port", "{port}"],
@@ -67,17 +67,16 @@ def test_a_server_with_workers_takes_over_with_its_connections(runs: Runs, serve
 def test_a_server_whose_connections_stay_finishes_them_and_loses_nobody(runs: Runs, server: list[str]) -> None:
     first = start(runs, server)
     with Client(runs.port) as busy:
-        assert Client(runs.port).ask("/a")
-        busy.say(b"POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nsl")
+        busy.say(request("/upload", b"whole")[:-2])
+        with Client(runs.port) as other:
+            answers = other.ask("/a")[0]
         with Newcomers(runs.port) as newcomers:
             second = start(runs, server)
             second.tells("committed")
-            busy.say(b"ow")
-            assert busy.answer()[1] == "/slow 4"
+            busy.say(b"le")
+            assert busy.answer() == (answers, "/upload 5")
             assert first.ends() == 0, first.said
-            count = len(newcomers.served)
-            while len(newcomers.served) < count + 3:
-                pass
+            newcomers.are_served_on()
     assert first.events == ["serving", "draining", "done"]
     second.kill(signal.SIGTERM)
     assert second.ends() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from servers.web import Client, request
 
 from .runs import Command, Newcomers, Runs
+from .test_each_server import WORKERS, start
 
 WAYS_TO_END = [signal.SIGINT, signal.SIGTERM]
 
@@ -27,7 +29,7 @@ def middle(runs: Runs, server: str = "uvicorn", before: str | None = None) -> It
         second.tells("taking over")
         first.tells("draining")
         with Newcomers(runs.port) as newcomers:
-            newcomers.are_served_by(second)
+            newcomers.are_served_on(by=second.pid)
             yield first, second, client
 
 
@@ -120,3 +122,25 @@ def test_a_uvicorn_that_is_not_known_is_said_and_serves_its_connections_to_their
         assert first.said.count("is not known to libzdt: 'Strange' object has no attribute 'cycle'; connections") == 1
         with Client(runs.port) as client:
             runs.serves_on(second, client)
+
+
+@pytest.mark.parametrize(
+    ("server", "number"), [("uvicorn", signal.SIGINT), ("uvicorn", signal.SIGTERM), ("gunicorn", signal.SIGTERM)]
+)
+def test_a_predecessor_with_workers_that_is_told_to_end_in_the_middle_is_taken_over_from(
+    runs: Runs, server: str, number: signal.Signals
+) -> None:
+    first = start(runs, WORKERS[server])
+    with Client(runs.port) as client, Newcomers(runs.port) as newcomers:
+        worker, _ = client.ask("/a")
+        client.say(request("/upload", b"12")[:-1])
+        second = start(runs, WORKERS[server])
+        second.tells("taking over")
+        first.kill(number)
+        time.sleep(1)  # its workers are told, and wait for their client
+        client.say(b"2")
+        assert client.answer() == (worker, "/upload 2")
+        assert client.closes or client.ask("/b")[1] == "/b 0"
+        assert first.ends() == 0
+        second.tells("taken over")
+        newcomers.are_served_on()
