@@ -66,6 +66,14 @@ class _Handlers:
             elif silent or cast(Any, handler)._request_count:
                 handler.force_close()
 
+    async def part(self, takeover: aio.Takeover, server: web.Server) -> None:
+        """We were told to leave: lets everybody go whom no successor takes."""
+        while takeover.migrating:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(SILENCE)
+        self.finish(server, silent=False)
+        await asyncio.sleep(SILENCE)
+        self.finish(server, silent=True)
+
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before each response's head."""
         if request.protocol in self._leaving and not isinstance(response, web.WebSocketResponse):
@@ -130,13 +138,11 @@ async def serve(
     ours = takeover if isinstance(takeover, aio.Takeover) else aio.Takeover(takeover, **(options or {}))
     try:
         async with ours as opened:
+            parting: set[asyncio.Task[None]] = set()
 
             def leave() -> None:
-                moving = opened.migrating
                 opened.drain()
-                if not moving:  # or else libzdt sees to whoever stays
-                    handlers.finish(server, silent=False)
-                    loop.call_later(SILENCE, handlers.finish, server, True)
+                parting.add(loop.create_task(handlers.part(opened, server)))
 
             made = cast(Callable[[], asyncio.BaseProtocol], server)
             factory = made if ssl_context is not None else lambda: Tap(handlers, made)
@@ -150,6 +156,8 @@ async def serve(
             finally:
                 for number in signals:
                     loop.remove_signal_handler(number)
+                for task in parting:
+                    task.cancel()
     finally:
         await runner.cleanup()
 

@@ -140,15 +140,14 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves to the end what is under way, unless somebody else has it; then as uvicorn's."""
         if self._done is not None:
-            moving = False
             if not self._done.done():
-                moving = self.takeover.migrating  # whoever stays is told so by libzdt
                 self.takeover.drain()
             limit = self.config.timeout_graceful_shutdown
             waited = 0.0
             told: set[Any] = set()
             while not (self._done.done() or self.force_exit or (limit is not None and waited >= limit)):
-                for connection in () if moving else self.server_state.connections - told:
+                leaving = set() if self.takeover.migrating else self.server_state.connections - told
+                for connection in leaving:
                     if waited >= SILENCE or getattr(connection, "cycle", None) is not None:
                         connection.shutdown()
                         told.add(connection)

@@ -74,6 +74,7 @@ def test_a_predecessor_that_is_told_to_end_in_the_middle_is_taken_over_from(
 ) -> None:
     with middle(runs, server) as (first, second, client):
         first.kill(number)
+        time.sleep(0.5)  # it has looked
         finish(first, client)
         assert first.ends() in (0, -number)
         second.tells("taken over")
@@ -122,6 +123,22 @@ def test_a_uvicorn_that_is_not_known_is_said_and_serves_its_connections_to_their
         assert first.said.count("is not known to libzdt: 'Strange' object has no attribute 'cycle'; connections") == 1
         with Client(runs.port) as client:
             runs.serves_on(second, client)
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "aiohttp"])
+def test_who_was_told_to_end_in_the_middle_does_so_when_its_successor_dies(runs: Runs, server: str) -> None:
+    first = getattr(runs, server)()
+    with Client(runs.port) as client:
+        assert client.ask("/a") == (first.pid, "/a 0")
+        client.say(request("/upload", b"12")[:-1])
+        second = getattr(runs, server)()
+        first.tells("draining")
+        first.kill(signal.SIGTERM)
+        time.sleep(0.5)  # it has looked
+        second.kill(signal.SIGKILL)
+        first.tells("resumed")
+        finish(first, client)
+        assert first.ends() in (0, -signal.SIGTERM)
 
 
 @pytest.mark.parametrize(
