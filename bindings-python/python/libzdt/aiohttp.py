@@ -23,6 +23,10 @@ from .aio.served import Stays
 from .errors import InvalidArgument
 from .http.tap import Facade, Tap
 
+SILENCE = 0.5
+"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
+may be under way."""
+
 
 class _Handlers:
     """What the tap has to know of RequestHandler."""
@@ -49,17 +53,26 @@ class _Handlers:
     def leave(self, protocol: asyncio.BaseProtocol) -> None:
         self._leaving.add(protocol)
 
-    def finish(self, server: web.Server) -> None:
-        """Nobody comes after us: ends who is between two requests, the others after their answer."""
+    def finish(self, server: web.Server, silent: bool) -> None:
+        """Nobody comes after us: ends who is between two requests, the others after their answer. `silent`: also
+        those that have not said anything yet."""
         for handler in server.connections:
             try:
                 idle = self.is_idle(handler)
             except Stays:
                 continue
-            if idle:
-                handler.force_close()
-            else:
+            if not idle:
                 self.leave(handler)
+            elif silent or cast(Any, handler)._request_count:
+                handler.force_close()
+
+    async def part(self, takeover: aio.Takeover, server: web.Server) -> None:
+        """We were told to leave: lets everybody go whom no successor takes."""
+        while takeover.migrating:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(SILENCE)
+        self.finish(server, silent=False)
+        await asyncio.sleep(SILENCE)
+        self.finish(server, silent=True)
 
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before each response's head."""
@@ -76,7 +89,7 @@ class _Handlers:
 async def serve(
     app: web.Application | Awaitable[web.Application],
     *,
-    takeover: str | os.PathLike[str],
+    takeover: str | os.PathLike[str] | aio.Takeover,
     host: str | None = None,
     port: int | None = None,
     path: str | os.PathLike[str] | None = None,
@@ -94,7 +107,7 @@ async def serve(
     The application starts up before the takeover is opened: if that fails, the predecessor serves on.
 
     Args:
-        takeover: the path of the takeover socket.
+        takeover: the path of the takeover socket, or a `libzdt.aio.Takeover`.
         host, port, path: where it listens, like aiohttp: TCP, by default port 8080 of every IPv4 address, or a Unix
             socket.
         ssl_context: speaks TLS; these connections do not move.
@@ -122,12 +135,14 @@ async def serve(
     await runner.setup()
     server = cast(web.Server, runner.server)
     loop = asyncio.get_running_loop()
+    ours = takeover if isinstance(takeover, aio.Takeover) else aio.Takeover(takeover, **(options or {}))
     try:
-        async with aio.Takeover(takeover, **(options or {})) as opened:
+        async with ours as opened:
+            parting: set[asyncio.Task[None]] = set()
 
             def leave() -> None:
                 opened.drain()
-                handlers.finish(server)
+                parting.add(loop.create_task(handlers.part(opened, server)))
 
             made = cast(Callable[[], asyncio.BaseProtocol], server)
             factory = made if ssl_context is not None else lambda: Tap(handlers, made)
@@ -141,12 +156,14 @@ async def serve(
             finally:
                 for number in signals:
                     loop.remove_signal_handler(number)
+                for task in parting:
+                    task.cancel()
     finally:
         await runner.cleanup()
 
 
 def run_app(
-    app: web.Application | Awaitable[web.Application], *, takeover: str | os.PathLike[str], **more: Any
+    app: web.Application | Awaitable[web.Application], *, takeover: str | os.PathLike[str] | aio.Takeover, **more: Any
 ) -> None:
     """aiohttp's `web.run_app` with a takeover: `serve`, on a loop of its own (asyncio's, or uvloop's if its policy is
     set). Arguments and errors are the same."""

@@ -16,6 +16,8 @@ from typing import Any, cast
 import hypercorn.asyncio
 from hypercorn.config import Config, Sockets
 
+import libzdt
+
 from ._core import ListenerSpec
 from .errors import InvalidArgument
 from .listening import ASGI, Listening
@@ -25,7 +27,7 @@ async def serve(
     app: ASGI,
     config: Config,
     *,
-    takeover: str | os.PathLike[str],
+    takeover: str | os.PathLike[str] | libzdt.Takeover,
     name: str = "http",
     options: dict[str, Any] | None = None,
     signals: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM),
@@ -38,7 +40,7 @@ async def serve(
     over HTTP/1.1 tell their clients to close.
 
     Args:
-        takeover: the path of the takeover socket.
+        takeover: the path of the takeover socket, or a takeover that was opened.
         name: the listener's name.
         options: those of `libzdt.Takeover`.
         started: is called once it accepts.

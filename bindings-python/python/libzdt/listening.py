@@ -120,9 +120,9 @@ class Listening:
     do not move. Any thread may call anything.
     """
 
-    def __init__(self, path: str | os.PathLike[str], **config: Unpack[Config]) -> None:
-        """Blocks and raises as `libzdt.Takeover` does; `config` is the same."""
-        self.takeover = libzdt.Takeover(path, **config)
+    def __init__(self, takeover: str | os.PathLike[str] | libzdt.Takeover, **config: Unpack[Config]) -> None:
+        """Blocks and raises as `libzdt.Takeover` does; `config` is the same. One that was opened becomes ours."""
+        self.takeover = takeover if isinstance(takeover, libzdt.Takeover) else libzdt.Takeover(takeover, **config)
         self._listeners: dict[str, Listener] = {}
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] = lambda: None
@@ -130,6 +130,7 @@ class Listening:
         self._returned = threading.Event()  # and has
         self._alone = False  # draining, and nobody accepts in our place
         self._telling = threading.Lock()
+        self._leaves = False  # for good
         self._over = False
         self._cause: BaseException | None = None
         self.draining = threading.Event()
@@ -159,6 +160,7 @@ class Listening:
 
     def drain(self) -> None:
         """Leaves for good: nobody is accepted, what is in flight is finished. Any thread, and signal handlers."""
+        self._leaves = True
         self.takeover.drain()
 
     def __enter__(self) -> Self:
@@ -238,6 +240,8 @@ class Listening:
                 else:
                     log.info("process %d accepts; what is in flight is finished", successor.pid)
                     self.takeover.migrated_all()
+            case libzdt.Resume() if self._leaves:
+                self.takeover.drain()  # a successor was at it when it was asked, and the core let it be
             case libzdt.Resume(cause) | libzdt.Accept(cause):
                 log.warning("we accept again: %s", cause)
                 self._start()

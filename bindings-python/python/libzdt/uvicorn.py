@@ -9,10 +9,11 @@ Run it again, with new code, and it takes over. Everything else is uvicorn's: it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -27,15 +28,25 @@ from .errors import ZdtError
 from .http.web import WebTap
 from .responses import Responses
 
+SILENCE = 0.5
+"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
+may be under way."""
+
 
 class _Protocols:
     """What the tap has to know of H11Protocol and HttpToolsProtocol."""
+
+    _said = False
 
     def is_idle(self, protocol: asyncio.BaseProtocol) -> bool:
         try:
             cycle = protocol.cycle  # type: ignore[attr-defined]
             return (cycle is None or cycle.response_complete) and not getattr(protocol, "pipeline", ())
         except AttributeError as error:
+            if not self._said:
+                self._said = True
+                known = "connections cannot move and are served to their end"
+                log.warning("uvicorn %s is not known to libzdt: %s; %s", uvicorn.__version__, error, known)
             raise Stays(f"uvicorn {uvicorn.__version__}: {error}") from None
 
     def touched(self, protocol: asyncio.BaseProtocol) -> None:
@@ -62,18 +73,25 @@ class Server(uvicorn.Server):
         takeover: str | os.PathLike[str] | aio.Takeover,
         *,
         name: str = "http",
-        watch: Callable[[aio.Takeover], Coroutine[Any, Any, None]] | None = None,
         **options: Any,
     ) -> None:
-        """`takeover`: the path of the takeover socket, or a `libzdt.aio.Worker`; `name`: the listener's; `watch`: looks
-        on from `ready` on; `options`: those of `libzdt.aio.Takeover`."""
+        """`takeover`: the path of the takeover socket, or a `libzdt.aio.Takeover` or `Worker`; `name`: the listener's;
+        `options`: those of `libzdt.aio.Takeover`."""
         super().__init__(config)
         self.takeover = takeover if isinstance(takeover, aio.Takeover) else aio.Takeover(takeover, **options)
+        self.failed: BaseException | None = None
+        """Why the attempt to take over was lost, or libzdt failed."""
         self._name = name
-        self._watch = watch
-        self._watching: asyncio.Task[None] | None = None
         self._done: asyncio.Task[None] | None = None
         self._responses = Responses()
+
+    def run_and_exit(self) -> None:
+        """`run`; then ends the process as uvicorn would, and with its code for a failed start where we could not take
+        over."""
+        with contextlib.suppress(KeyboardInterrupt):  # it was answered
+            self.run()
+        if not self.started or self.failed is not None:
+            sys.exit(STARTUP_FAILURE)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but the listener is inherited or bound by libzdt."""
@@ -82,6 +100,9 @@ class Server(uvicorn.Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
+        if self.should_exit:  # by a signal: whoever serves is left alone
+            await self.lifespan.shutdown()
+            return
         try:
             await self._open()
         except (ZdtError, OSError) as error:
@@ -112,10 +133,7 @@ class Server(uvicorn.Server):
         except BaseException:
             await self.takeover.__aexit__(None, None, None)
             raise
-        loop = asyncio.get_running_loop()
-        self._done = loop.create_task(self.takeover.done())
-        if self._watch is not None:
-            self._watching = loop.create_task(self._watch(self.takeover))
+        self._done = asyncio.get_running_loop().create_task(self.takeover.done())
         log.info("generation %d listens at %s", self.takeover.generation, listening.address)
 
     async def on_tick(self, counter: int) -> bool:
@@ -128,17 +146,22 @@ class Server(uvicorn.Server):
         if self._done is not None:
             if not self._done.done():
                 self.takeover.drain()
-                for connection in list(self.server_state.connections):
-                    connection.shutdown()
             limit = self.config.timeout_graceful_shutdown
             waited = 0.0
+            told: set[Any] = set()
             while not (self._done.done() or self.force_exit or (limit is not None and waited >= limit)):
+                leaving = set() if self.takeover.migrating else self.server_state.connections - told
+                for connection in leaving:
+                    if waited >= SILENCE or getattr(connection, "cycle", None) is not None:
+                        connection.shutdown()
+                        told.add(connection)
                 await asyncio.wait([self._done], timeout=0.1)
                 waited += 0.1
-            tasks = [task for task in (self._done, self._watching) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._done.cancel()
+            (ended,) = await asyncio.gather(self._done, return_exceptions=True)
+            if isinstance(ended, Exception):
+                log.error("%s", ended)
+                self.failed = ended
             await self.takeover.__aexit__(None, None, None)
         self._responses.cancel()
         await super().shutdown(sockets)
@@ -164,12 +187,10 @@ def run(app: Any, *, takeover: str | os.PathLike[str], options: dict[str, Any] |
     for name in ("fd", "reload"):
         if config.get(name):
             raise ValueError(f"{name} does not go with a takeover; nothing was done")
-    if (config.get("workers") or 1) > 1:
-        from . import uvicorn_workers
+    settings = uvicorn.Config(app, **config)
+    if settings.workers > 1:
+        from .uvicorn_workers import Supervisor
 
-        uvicorn_workers.run(uvicorn.Config(app, **config), takeover, options or {})
-        return
-    server = Server(uvicorn.Config(app, **config), takeover, **(options or {}))
-    server.run()
-    if not server.started:
-        sys.exit(STARTUP_FAILURE)
+        Supervisor(settings, takeover, options or {}).run_and_exit()
+    else:
+        Server(settings, takeover, **(options or {})).run_and_exit()

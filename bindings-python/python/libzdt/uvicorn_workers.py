@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from uvicorn import Config
@@ -49,7 +49,7 @@ class Supervisor(multiprocess.Multiprocess):
         self,
         config: Config,
         path: str | os.PathLike[str],
-        options: dict[str, Any],
+        options: Mapping[str, Any],
         on_event: Callable[[libzdt.Event], None] | None = None,
     ) -> None:
         """Opens the takeover, and raises what that raises. `options` are those of `libzdt.Takeover`; `on_event` is told
@@ -99,6 +99,14 @@ class Supervisor(multiprocess.Multiprocess):
         if not self._draining:
             super().handle_ttin()
 
+    def run_and_exit(self) -> None:
+        """`run`; then ends the process, with uvicorn's code for a failed start where the takeover failed."""
+        self.run()
+        if self.failed is not None:
+            log.error("%s", self.failed)
+        if self.failed is not None or not self.is_ready:
+            sys.exit(STARTUP_FAILURE)
+
     def _follow(self) -> None:
         try:
             while not self.should_exit.is_set():
@@ -130,19 +138,3 @@ class Supervisor(multiprocess.Multiprocess):
     def _tell(self, event: libzdt.Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
-
-
-def run(
-    config: Config,
-    path: str | os.PathLike[str],
-    options: dict[str, Any],
-    on_event: Callable[[libzdt.Event], None] | None = None,
-) -> None:
-    """Serves until a successor has taken over, or a signal ends it. Ends the process with uvicorn's exit code for a
-    failed start where the takeover failed."""
-    supervisor = Supervisor(config, path, options, on_event)
-    supervisor.run()
-    if supervisor.failed is not None:
-        log.error("%s", supervisor.failed)
-    if supervisor.failed is not None or not supervisor.is_ready:
-        sys.exit(STARTUP_FAILURE)

@@ -21,6 +21,8 @@ from .listening import Listening
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from .takeover import Takeover
+
 
 class ThreadingWSGIServer(ThreadingMixIn, WSGIServer):
     """A thread for each request; closing it waits for them."""
@@ -31,7 +33,7 @@ class ThreadingWSGIServer(ThreadingMixIn, WSGIServer):
 def run(
     app: WSGIApplication,
     *,
-    takeover: str | os.PathLike[str],
+    takeover: str | os.PathLike[str] | Takeover,
     host: str = "127.0.0.1",
     port: int = 8000,
     name: str = "http",
@@ -44,7 +46,7 @@ def run(
     in flight is finished.
 
     Args:
-        takeover: the path of the takeover socket.
+        takeover: the path of the takeover socket, or a takeover that was opened.
         host, port: where it listens; the host is a number.
         name: the listener's name.
         server, handler: classes of `wsgiref`, or made of them, Django's for instance.

@@ -155,8 +155,8 @@ def test_a_stop_ends_the_workers_and_the_takeover(directory: Path) -> None:
 
 def test_what_cannot_be_taken_over_is_said(directory: Path) -> None:
     with Gunicorn(directory, *SYNC, "--reuse-port") as it:
-        assert it.ends() == 1
+        assert it.ends() == 2
         assert "reuse_port: the workers would listen for themselves" in it.said
     with Gunicorn(directory, "--worker-class", "gunicorn.workers.base.Worker") as it:
-        assert it.ends() == 1
+        assert it.ends() == 2
         assert "worker class gunicorn.workers.base.Worker" in it.said

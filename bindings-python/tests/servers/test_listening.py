@@ -117,6 +117,18 @@ def test_it_accepts_again_when_its_successor_dies(path: str) -> None:
     assert not stopped.is_set()
 
 
+def test_a_server_that_was_drained_meanwhile_stops_when_its_successor_dies(path: str) -> None:
+    stopped = threading.Event()
+    with Listening(path, probation=PATIENCE, hang=PATIENCE) as listening:
+        listener = listening.listener("http", ANY)
+        listening.ready(stopped.set)
+        with succeeded(path, listener) as successor:
+            listening.drain()
+            successor.kill()
+            assert stopped.wait(PATIENCE)
+            assert not readable(listener)
+
+
 def test_the_server_is_told_to_stop_when_it_was_succeeded_for_good(path: str) -> None:
     stopped = threading.Event()
     with Listening(path, probation=0.0) as listening:

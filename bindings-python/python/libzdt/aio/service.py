@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from weakref import WeakSet
 
 import libzdt
@@ -48,6 +48,7 @@ class Service:
         self._accepting = False
         self._retired: list[str] = []  # listeners that the successor left to us
         self._migration: Migration | None = None
+        self.drains = False  # it was asked to leave for good
         self._alone = False  # draining, and nobody to take the connections
         self._deadline = 0.0
         self._end: asyncio.TimerHandle | None = None
@@ -182,7 +183,12 @@ class Service:
                 self._stop_migrating()
                 self._alone = False
                 self._retired = []
-                self.accept()
+                if self.drains:
+                    cast(
+                        libzdt.Takeover, self.handle
+                    ).drain()  # a successor was at it when it was asked, and the core let it be
+                else:
+                    self.accept()
             case libzdt.Accept(cause):
                 log.warning("we accept too: %s", cause)
                 self.accept()

@@ -21,7 +21,8 @@ from gunicorn.app.wsgiapp import WSGIApplication
 
 import libzdt
 
-from .arbiter import Arbiter
+from .arbiter import TAKEOVER_FAILED, Arbiter
+from .workers import Unfit
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,16 +32,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "Arbiter", "run"]
 
+UNFIT = 2
+"""The exit code for settings that do not go with a takeover."""
+
 
 class _Runs(BaseApplication):
     """Comes between gunicorn's application and its base, which would make an arbiter of gunicorn's own."""
 
     def run(self) -> None:
         try:
-            self.make_arbiter().run()
-        except (RuntimeError, libzdt.ZdtError) as error:
-            print(f"\nError: {error}\n", file=sys.stderr, flush=True)
-            sys.exit(1)
+            self.arbiter = self.make_arbiter()
+            self.arbiter.run()
+        except Unfit as error:
+            _end(error, UNFIT)
+        except libzdt.ZdtError as error:
+            _end(error, TAKEOVER_FAILED)
+        except RuntimeError as error:
+            _end(error, 1)
+
+
+def _end(error: Exception, code: int) -> None:
+    print(f"\nError: {error}\n", file=sys.stderr, flush=True)
+    sys.exit(code)
 
 
 class Application(WSGIApplication, _Runs):
@@ -72,5 +85,6 @@ def run(
     **config: Unpack[Config],
 ) -> None:
     """Runs what `sys.argv` says, as the command `gunicorn` would; see `Application`. Ends in SystemExit: 0 once it was
-    taken over from or stopped, 1 where the attempt to take over failed, else gunicorn's own."""
+    taken over from or stopped, 2 for settings that do not go with a takeover, 3 where taking over failed, else
+    gunicorn's own."""
     Application(path, on_event=on_event, **config).run()

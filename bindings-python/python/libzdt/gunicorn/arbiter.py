@@ -19,11 +19,13 @@ from gunicorn.pidfile import Pidfile
 import libzdt
 
 from .._poll import readable
-from .workers import seated
+from .workers import Unfit, seated
 
 if TYPE_CHECKING:
     from ..aio.takeover import Config
 
+TAKEOVER_FAILED = 3
+"""The exit code where this process could not take over."""
 BOOTED = struct.Struct("=i")
 """What a worker that is fit to serve tells the arbiter: its process id."""
 
@@ -68,7 +70,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def start(self) -> None:
         """Opens the takeover, and listens with what the predecessor has."""
         if self.cfg.reuse_port:
-            raise RuntimeError("reuse_port: the workers would listen for themselves, and nothing could be taken over")
+            raise Unfit("reuse_port: the workers would listen for themselves, and nothing could be taken over")
         config: Config = {"program": f"gunicorn {gunicorn.__version__}", **self._config}
         self.takeover = libzdt.Takeover(self._path, **config)
         self._owner = self.takeover.predecessor is None
@@ -105,7 +107,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
                 found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=passive)
                 return libzdt.ListenerSpec.tcp((str(found[0][4][0]), port), backlog=backlog, nodelay=True)
             case _:
-                raise RuntimeError(f"bind {address!r}: an inherited descriptor has no name; bind an address")
+                raise Unfit(f"bind {address!r}: an inherited descriptor has no name; bind an address")
 
     def spawn_worker(self) -> Any:
         if self._draining:
@@ -190,7 +192,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
                 pass
         self._tell(event)
         if isinstance(event, libzdt.Aborted):
-            raise HaltServer(f"The takeover failed: {event.cause}", 1)
+            raise HaltServer(f"The takeover failed: {event.cause}", TAKEOVER_FAILED)
         if self._done:
             raise StopIteration  # as a SIGTERM is answered
 

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from .arbiter import Arbiter
 
 
+class Unfit(RuntimeError):
+    """A setting that does not go with a takeover; nothing was done."""
+
+
 class Seated:
     """Goes before a worker class of gunicorn's, and gives it a seat; it says when it is fit to serve."""
 
@@ -37,7 +41,7 @@ def seated(worker_class: type[Any], arbiter: Arbiter) -> type[Any]:
             before = getattr(importlib.import_module(f"{__package__}.{module}"), ours)
             return type(worker_class.__name__, (before, worker_class), {"arbiter": arbiter})
     name = f"{worker_class.__module__}.{worker_class.__qualname__}"
-    raise RuntimeError(f"worker class {name}: with a takeover it is sync, gthread, asgi or one of uvicorn's")
+    raise Unfit(f"worker class {name}: with a takeover it is sync, gthread, asgi or one of uvicorn's")
 
 
 SERVED = {

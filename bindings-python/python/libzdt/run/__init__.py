@@ -1,8 +1,13 @@
 """The command: `zdt run --takeover PATH SERVER ARGUMENTS...`.
 
 Type it once, and the server runs; type it again, with new code, and it takes over: listeners, and the connections that
-can move. SERVER is `uvicorn`, with uvicorn's own arguments, or MODULE:FUNCTION, a coroutine function that is given a
-`libzdt.aio.Takeover`, or a function that is given a `libzdt.Takeover`, entered both.
+can move. SERVER is one of these, each with its own arguments as its own command has them:
+
+  uvicorn, gunicorn, hypercorn, flask      as the commands of these names
+  aiohttp                                  as `python -m aiohttp.web`
+
+or MODULE:FUNCTION, a coroutine function that is given a `libzdt.aio.Takeover`, or a function that is given a
+`libzdt.Takeover`, entered both.
 
 Exit codes: 0 when everything was served to its end or a successor has it; 2 for what is wrong with the arguments; 3 if
 the server could not start or not take over, and whoever served before serves on; else the server's own (uvicorn ends
@@ -13,15 +18,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import ZdtError
+from .function import function
 from .report import Report
-from .servers import SERVERS, CannotStart, Run, Usage, function
+from .servers import SERVERS, CannotStart, Run, Usage
 
-USAGE = 2
 CANNOT_START = 3
 
 
@@ -69,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CannotStart, ZdtError) as error:
         print(f"zdt: {error}", file=sys.stderr)
         return CANNOT_START
+    except KeyboardInterrupt:  # of a server that does not answer it itself
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -26,6 +27,7 @@ class Report:
         """`as_json`: on standard output, which is nobody else's from here on: what the server writes there goes to
         standard error. Without it all goes there, where people look."""
         self._json: TextIO | None = None
+        self._owns: bool | None = None  # it is open
         if as_json:
             self._json = os.fdopen(os.dup(sys.stdout.fileno()), "w")
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -41,6 +43,7 @@ class Report:
         """Tells an event of a takeover, if it is one that people want to know of."""
         match event:
             case libzdt.Committed(generation):
+                self._owns = True
                 self.tell("committed", f"generation {generation}: the service is ours", generation=generation)
             case libzdt.Drain(None, deadline):
                 self.tell("draining", "leaving: what is under way is served to its end", deadline=deadline)
@@ -52,12 +55,28 @@ class Report:
             case libzdt.Accept(cause):
                 self.tell("accepting", f"the successor does not accept, so we do: {cause}", cause=str(cause))
             case libzdt.Aborted(cause):
+                self._owns = False
                 self.tell("aborted", f"this attempt is off: {cause}", cause=str(cause))
             case libzdt.Done(left):
                 self.tell("done", "nothing is left to do here", left=left)
 
     async def watch(self, takeover: aio.Takeover) -> None:
         """From `ready` on: who was taken over from, how far it is, and what came."""
+        for _ in self._steps(takeover, moves=True):
+            await asyncio.sleep(TICK)
+
+    def watch_aside(self, takeover: libzdt.Takeover, *, moves: bool = True) -> None:
+        """The same, in a thread. `moves`: whether the connections are this process's, not its workers'."""
+
+        def watch() -> None:
+            with contextlib.suppress(libzdt.Closed):
+                for _ in self._steps(takeover, moves):
+                    time.sleep(TICK)
+
+        threading.Thread(target=watch, name="libzdt report", daemon=True).start()
+
+    def _steps(self, takeover: aio.Takeover | libzdt.Takeover, moves: bool) -> Iterator[None]:
+        """Gives way where it would look again a little later."""
         predecessor = takeover.predecessor
         generation = takeover.generation
         if predecessor is None:
@@ -67,13 +86,18 @@ class Report:
         self.tell("taking over", words, generation=generation, predecessor=predecessor.pid)
         began = time.monotonic()
         with self._bar() as show:
-            while takeover.predecessor is not None:
+            while takeover.predecessor is not None or self._owns is None:
                 show(takeover.progress())
-                await asyncio.sleep(TICK)
+                yield
             show(now := takeover.progress())
-        took = time.monotonic() - began
-        words = f"process {predecessor.pid} has left; {now.settled} connections moved"
-        self.tell("taken over", words, generation=generation, moved=now.settled, returned=now.returned, seconds=took)
+        if not self._owns:
+            return
+        known = {"generation": generation, "seconds": round(time.monotonic() - began, 3)}
+        words = f"process {predecessor.pid} has left"
+        if moves:
+            words += f"; {now.settled} connections moved"
+            known |= {"moved": now.settled, "returned": now.returned}
+        self.tell("taken over", words, **known)
 
     @contextlib.contextmanager
     def _bar(self) -> Iterator[Any]:

@@ -1,13 +1,15 @@
-"""The servers that the command knows. Each reads its own arguments, by its own parser."""
+"""The servers that the command knows. Each reads its own arguments, by its own parser, and is then served by the
+plug-in of its name, which stands where the server would have begun to serve."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
-import inspect
+import ipaddress
+import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ import libzdt
 
 from .. import aio
 from .report import Report
+from .watched import Watched, WatchedAio
 
 
 class Run(NamedTuple):
@@ -25,6 +28,14 @@ class Run(NamedTuple):
     """Of the takeover."""
     report: Report
 
+    def on_a_loop(self) -> aio.Takeover:
+        """A takeover for asyncio, which is opened when it is entered."""
+        return WatchedAio(self.report, self.path, **self.options)
+
+    def open(self) -> libzdt.Takeover:
+        """A takeover, opened."""
+        return Watched(self.report, self.path, **self.options)
+
 
 class Usage(Exception):
     """Something is wrong with the arguments."""
@@ -32,6 +43,122 @@ class Usage(Exception):
 
 class CannotStart(Exception):
     """The server cannot run here; nothing was changed."""
+
+
+def uvicorn(arguments: Sequence[str], run: Run) -> None:
+    """uvicorn's own command, up to where it would run."""
+    command = _installed("uvicorn.main")
+    ours = importlib.import_module("libzdt.uvicorn")
+
+    def serve(app: Any, *, app_dir: str | None = None, **settings: Any) -> None:
+        _refuse("uvicorn", **{"--reload": settings["reload"], "--fd": settings["fd"] is not None})
+        if app_dir is not None:
+            sys.path.insert(0, app_dir)
+        config = command.Config(app, **settings)
+        if config.workers > 1:
+            _uvicorn_workers(config, run)
+        else:
+            ours.Server(config, run.on_a_loop()).run_and_exit()
+
+    with _instead(command, "run", serve):
+        _click("uvicorn", command.main, arguments)
+
+
+def _uvicorn_workers(config: Any, run: Run) -> None:
+    workers = importlib.import_module("libzdt.uvicorn_workers")
+    supervisor: Any = workers.Supervisor(config, run.path, run.options, lambda event: _tell_of(supervisor, event, run))
+    supervisor.run_and_exit()
+
+
+def gunicorn(arguments: Sequence[str], run: Run) -> None:
+    """gunicorn's own application, with an arbiter of ours."""
+    _installed("gunicorn")
+    ours = importlib.import_module("libzdt.gunicorn")
+    sys.argv = ["gunicorn", *arguments]
+    told: Callable[[libzdt.Event], None] = lambda event: _tell_of(application.arbiter, event, run)  # noqa: E731
+    application = ours.Application(run.path, on_event=told, **run.options)
+    application.run()
+
+
+def _tell_of(arbiter: Any, event: libzdt.Event, run: Run) -> None:
+    """An event of an arbiter's, whose workers have the connections."""
+    if isinstance(event, libzdt.Ready):
+        run.report.watch_aside(arbiter.takeover, moves=False)
+    else:
+        run.report.event(event)
+
+
+def hypercorn(arguments: Sequence[str], run: Run) -> None:
+    """hypercorn's own command, up to where it would run."""
+    command = _installed("hypercorn.__main__")
+    ours = importlib.import_module("libzdt.hypercorn")
+    names = ("utils", "app_wrappers", "middleware")
+    utils, wrappers, middleware = (importlib.import_module(f"hypercorn.{name}") for name in names)
+
+    def serve(config: Any) -> int:
+        _refuse(
+            "hypercorn",
+            **{
+                "--workers": config.workers > 1,
+                "--worker-class": config.worker_class != "asyncio" and config.worker_class,
+                "--reload": config.use_reloader,
+                "--quic-bind": config.quic_bind,
+                "--insecure-bind": config.insecure_bind,
+                "more than one --bind": len(config.bind) > 1,
+                "--bind fd://": config.bind[0].startswith("fd://"),
+            },
+        )
+        app = utils.load_application(config.application_path, config.wsgi_max_body_size)
+        wsgi = isinstance(app, wrappers.WSGIWrapper)
+        app = middleware.AsyncioWSGIMiddleware(app.app, config.wsgi_max_body_size) if wsgi else app.app
+        if config.pid_path is not None:
+            utils.write_pid_file(config.pid_path)
+        asyncio.run(ours.serve(app, config, takeover=run.open()))
+        return 0
+
+    sys.argv = ["hypercorn", *arguments]
+    with _instead(command, "run", serve):
+        command.main(list(arguments))
+
+
+def aiohttp(arguments: Sequence[str], run: Run) -> None:
+    """`python -m aiohttp.web`, up to where it would run."""
+    command = _installed("aiohttp.web")
+    ours = importlib.import_module("libzdt.aiohttp")
+
+    def serve(app: Any, *, host: str | None, port: int | None, path: str | None) -> None:
+        _refuse("aiohttp", **{"--path beside --hostname": path is not None and host is not None})
+        number = None if host is None or port is None else _number(host, port)
+        ours.run_app(app, takeover=run.on_a_loop(), host=number, port=port, path=path)
+
+    sys.argv = ["aiohttp.web", *arguments]
+    sys.path.insert(0, "")  # as `python -m` has it
+    with _instead(command, "run_app", serve):
+        command.main(list(arguments))
+
+
+def flask(arguments: Sequence[str], run: Run) -> None:
+    """flask's own command, up to where it would run."""
+    command = _installed("flask.cli")
+    ours = importlib.import_module("libzdt.wsgiref")
+
+    def serve(host: str, port: int, app: Any, **more: Any) -> None:
+        unfit = {"--cert": more["ssl_context"], "--host unix://": host.startswith("unix://")}
+        _refuse("flask", **{"--debug or --reload": more["use_reloader"], "--debugger": more["use_debugger"], **unfit})
+        server = ours.ThreadingWSGIServer if more["threaded"] else ours.WSGIServer
+        ours.run(app, takeover=run.open(), host=_number(host, port), port=port, server=server)
+
+    with _instead(command, "run_simple", serve):
+        _click("flask", command.cli, arguments)
+
+
+SERVERS: dict[str, Callable[[Sequence[str], Run], None]] = {
+    "uvicorn": uvicorn,
+    "gunicorn": gunicorn,
+    "hypercorn": hypercorn,
+    "aiohttp": aiohttp,
+    "flask": flask,
+}
 
 
 def _installed(name: str) -> Any:
@@ -43,60 +170,39 @@ def _installed(name: str) -> Any:
         raise CannotStart(f"{error.name} is not installed: pip install {error.name}") from None
 
 
-def uvicorn(arguments: Sequence[str], run: Run) -> None:
-    """uvicorn's own command, with a server of ours in the place of its own."""
-    command = _installed("uvicorn.main")
-    ours = importlib.import_module("libzdt.uvicorn")
+@contextlib.contextmanager
+def _instead(module: Any, name: str, ours: Callable[..., Any]) -> Iterator[None]:
+    """`ours` in the place of what `module` would call to serve."""
+    theirs = getattr(module, name)
+    setattr(module, name, ours)
+    try:
+        yield
+    finally:
+        setattr(module, name, theirs)
 
-    def server(config: Any) -> Any:
-        if config.should_reload or config.workers > 1:
-            raise Usage("--reload and --workers do not go with a takeover yet; nothing was done")
-        return ours.Server(config, run.path, watch=run.report.watch, on_event=run.report.event, **run.options)
 
-    theirs = command.Server
-    command.Server = server
+def _click(name: str, command: Any, arguments: Sequence[str]) -> None:
     try:
         # Without standalone mode click raises what is wrong, and returns the code of --help.
-        code = command.main.main(args=list(arguments), prog_name="uvicorn", standalone_mode=False)
+        code = command.main(args=list(arguments), prog_name=name, standalone_mode=False)
     except _installed("click").ClickException as error:
-        raise Usage(f"uvicorn: {error.format_message()}") from None
-    finally:
-        command.Server = theirs
+        raise Usage(f"{name}: {error.format_message()}") from None
     if code:
         sys.exit(code)
 
 
-SERVERS: dict[str, Callable[[Sequence[str], Run], None]] = {"uvicorn": uvicorn}
+def _refuse(server: str, **unfit: Any) -> None:
+    """What was given of these does not go with a takeover."""
+    if given := [name for name, was_given in unfit.items() if was_given]:
+        raise Usage(f"{server}: {' and '.join(given)} cannot go with a takeover; nothing was done")
 
 
-def function(name: str) -> Callable[[Sequence[str], Run], None]:
-    """MODULE:FUNCTION, which is given the takeover, entered; its arguments are in sys.argv."""
-    return partial(_function, name)
-
-
-def _function(name: str, arguments: Sequence[str], run: Run) -> None:
-    where, _, what = name.partition(":")
-    sys.path.insert(0, "")  # as `python -m` has it
-    sys.argv = [name, *arguments]
+def _number(host: str, port: int) -> str:
+    """The address of this host: one, of IPv4 if it has one."""
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(host))
     try:
-        found: Any = importlib.import_module(where)
-        for part in what.split("."):
-            found = getattr(found, part)
-    except ModuleNotFoundError as error:
-        if error.name != where and not where.startswith(f"{error.name}."):
-            raise
-        raise Usage(f"there is no module {where!r} here") from None
-    except AttributeError as error:
-        raise Usage(f"{name}: {error}") from None
-    if inspect.iscoroutinefunction(found):
-        asyncio.run(_asynchronous(found, run))
-    elif callable(found):
-        with libzdt.Takeover(run.path, **run.options) as takeover:
-            found(takeover)
-    else:
-        raise Usage(f"{name} is no function")
-
-
-async def _asynchronous(serve: Callable[[aio.Takeover], Any], run: Run) -> None:
-    async with aio.Takeover(run.path, on_event=run.report.event, **run.options) as takeover:
-        await serve(takeover)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Usage(f"{host}: {error.strerror}; nothing was done") from None
+    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -13,14 +14,15 @@ Event = MutableMapping[str, Any]
 async def app(
     scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
 ) -> None:
-    """`/slow` takes half a second, `/big` is 20 MB; SITE=broken does not start up, SITE=slow does so slowly."""
+    """`/slow` takes half a second, `/big` is 20 MB; SITE=broken does not start up, SITE=3 does so in three seconds."""
     if scope["type"] == "lifespan":
         await receive()
-        if os.environ.get("SITE") == "broken":
+        site = os.environ.get("SITE", "0")
+        if site == "broken":
             await send({"type": "lifespan.startup.failed", "message": "broken"})
             return
-        if os.environ.get("SITE") == "slow":
-            await asyncio.sleep(60)
+        print("starting up", file=sys.stderr, flush=True)
+        await asyncio.sleep(int(site))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
