@@ -1,4 +1,5 @@
-"""aiohttp's server, taken over from: its HTTP/1.1 connections move to the next process between two requests.
+"""aiohttp's server, taken over from: its HTTP/1.1 connections move to the next process between two requests, its
+WebSockets between two messages (`libzdt.aiohttp_websocket`).
 
 ```python
 libzdt.aiohttp.run_app(app, takeover="/run/app/zdt.sock", port=8080)
@@ -17,11 +18,14 @@ from typing import Any, cast
 import aiohttp
 from aiohttp import web, web_fileresponse
 
-from . import aio
+from . import aio, aiohttp_websocket
 from ._core import ListenerSpec
 from .aio.served import Stays
 from .errors import InvalidArgument
-from .http.tap import Facade, Tap
+from .http.tap import Facade
+from .http.web import WebTap
+from .http.websocket import without_extensions
+from .responses import Responses
 
 SILENCE = 0.5
 """How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
@@ -32,6 +36,8 @@ class _Handlers:
     """What the tap has to know of RequestHandler."""
 
     def __init__(self) -> None:
+        self.responses = Responses()
+        """Is to be told the events of the takeover."""
         self._leaving: set[asyncio.BaseProtocol] = set()
 
     def is_idle(self, protocol: asyncio.BaseProtocol) -> bool:
@@ -76,7 +82,9 @@ class _Handlers:
 
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before each response's head."""
-        if request.protocol in self._leaving and not isinstance(response, web.WebSocketResponse):
+        if isinstance(response, web.WebSocketResponse):
+            aiohttp_websocket.prepare(request, response)
+        elif request.protocol in self._leaving or self.responses.is_last(_scope(request)):
             self._leaving.discard(request.protocol)
             response.force_close()
             response.headers["Connection"] = "close"
@@ -84,6 +92,16 @@ class _Handlers:
         if task is not None and isinstance(facade, Facade):
             # Only some steps after the last byte was written does it wait for the next request.
             task.add_done_callback(lambda _: facade.stir())
+
+
+def _scope(request: web.Request) -> dict[str, Any]:
+    """What ASGI would say of it."""
+    transport = request.transport
+    if transport is None:
+        return {}
+    secure = transport.get_extra_info("sslcontext") is not None
+    scheme, client = "https" if secure else "http", transport.get_extra_info("peername")
+    return {"scheme": scheme, "http_version": f"{request.version.major}.{request.version.minor}", "client": client}
 
 
 async def serve(
@@ -110,7 +128,7 @@ async def serve(
         takeover: the path of the takeover socket, or a `libzdt.aio.Takeover`.
         host, port, path: where it listens, like aiohttp: TCP, by default port 8080 of every IPv4 address, or a Unix
             socket.
-        ssl_context: speaks TLS; these connections do not move.
+        ssl_context: speaks TLS; these connections do not move, their clients are told to close.
         name: the listener's name.
         options: those of `libzdt.aio.Takeover`.
         started: is told where it listens, once it accepts.
@@ -129,6 +147,7 @@ async def serve(
         app = await app
     handlers = _Handlers()
     app.on_response_prepare.append(handlers.prepare)
+    app.middlewares.insert(0, aiohttp_websocket.extend)
     # The loop's sendfile is for transports of its own.
     cast(Any, web_fileresponse).NOSENDFILE = True
     runner = web.AppRunner(app, **settings)
@@ -136,6 +155,7 @@ async def serve(
     server = cast(web.Server, runner.server)
     loop = asyncio.get_running_loop()
     ours = takeover if isinstance(takeover, aio.Takeover) else aio.Takeover(takeover, **(options or {}))
+    ours.observe(handlers.responses.told)
     try:
         async with ours as opened:
             parting: set[asyncio.Task[None]] = set()
@@ -145,7 +165,7 @@ async def serve(
                 parting.add(loop.create_task(handlers.part(opened, server)))
 
             made = cast(Callable[[], asyncio.BaseProtocol], server)
-            factory = made if ssl_context is not None else lambda: Tap(handlers, made)
+            factory = made if ssl_context is not None else lambda: WebTap(handlers, made, without_extensions)
             listening = await opened.create_server(factory, name, spec, protocol="http/1.1", ssl=ssl_context)
             await opened.ready()
             for number in signals:

@@ -20,26 +20,20 @@ and "http.disconnect" from `receive`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from typing import Any, TypeAlias
 
+from .http.conversation import OWN, Conversation, Moved
 from .http.websocket import CURRENT, WebSocket
 from .migrated import Migrated
 from .responses import Responses
+
+__all__ = ["Application", "Moved"]
 
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-
-OWN: ContextVar[Session | None] = ContextVar("libzdt session", default=None)
-"""The session of the application that a task belongs to."""
-
-
-class Moved(ConnectionError):
-    """The client's WebSocket lives in the successor: it was not sent."""
 
 
 class Application:
@@ -64,7 +58,7 @@ class Application:
         CURRENT.set(None)  # what the application opens itself is not this client
         OWN.set(session)
         try:
-            await self._app(scope, session.receive, session.send)
+            await self._app(scope, session.receive_event, session.send_event)
         except Migrated:
             if not session.over:
                 raise
@@ -80,72 +74,27 @@ class Application:
             self.responses.finished(response)
 
 
-class Session:
+class Session(Conversation):
     """One WebSocket as its application sees it."""
 
     def __init__(self, websocket: WebSocket, receive: Receive, send: Send) -> None:
-        self.extension: dict[str, Any] = {"adopted": websocket.adopted, "state": websocket.state}
-        self.over = False
-        """It lives in another process."""
-        self._websocket = websocket
-        self._receive = receive
-        self._send = send
-        self._received = 0
-        self._receiving = 0
-        self._sending = 0
+        super().__init__(websocket, 'scope["extensions"]["libzdt"]["state"]')
+        self._receive_event = receive
+        self._send_event = send
         self._accepted = False
-        self._frozen = websocket.adopted  # it is not ours yet
-        self._thawed = asyncio.Event()
-        websocket.talk = self
 
-    async def receive(self) -> Event:
-        """Only here the application is stopped."""
-        self._receiving += 1
-        self._websocket.stirred()
-        try:
-            event = await self._receive()
-        finally:
-            self._receiving -= 1
-        if self.over:
-            raise Migrated
+    async def receive_event(self) -> Event:
+        """The application's `receive`."""
+        event = await self.receive(self._receive_event())
         if event["type"] == "websocket.receive":
-            self._received += 1
+            self.received()
         return event
 
-    async def send(self, event: Event) -> None:
-        """Waits while it is not known whose the client is."""
-        if not self._accepted:
-            self._accepted = event["type"] == "websocket.accept"
-        else:
-            while self._frozen:
-                await self._thawed.wait()
-        if self.over:
-            raise Migrated if OWN.get() is self else Moved("the client's WebSocket lives in the successor")
-        self._sending += 1
-        try:
-            await self._send(event)
-        finally:
-            self._sending -= 1
-            self._websocket.stirred()
-
-    @property
-    def state(self) -> bytes | None:
-        state = self.extension["state"]
-        if not isinstance(state, bytes | None):
-            raise TypeError(f'scope["extensions"]["libzdt"]["state"]: bytes are wanted, not {type(state).__name__!r}')
-        return state
-
-    def waits(self, messages: int) -> bool:
-        return self._receiving > 0 and self._received == messages and not self._sending
-
-    def freeze(self) -> None:
-        self._frozen = True
-        self._thawed.clear()
-
-    def thaw(self) -> None:
-        self._frozen = False
-        self._thawed.set()
-
-    def migrated(self) -> None:
-        self.over = True
-        self.thaw()
+    async def send_event(self, event: Event) -> None:
+        """The application's `send`."""
+        if self._accepted:
+            await self.ours()
+        elif self.over:
+            raise Migrated
+        self._accepted |= event["type"] == "websocket.accept"  # which goes nowhere, if it was told before
+        await self.send(self._send_event(event))

@@ -36,6 +36,6 @@ def test_no_request_fails_while_a_server_that_accepts_by_itself_is_taken_over_fr
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_no_connection_of_aiohttp_ends_while_it_is_taken_over_from(loop: str, directory: Path) -> None:
-    moving = "keep-alive,idle,pipeline,half-head,slow,reader,upload"
-    clients = "keep-alive=4,idle=4,fresh=2,pipeline=2,half-head=4,slow=4,reader=1,upload=1"
+    moving = "keep-alive,idle,pipeline,half-head,slow,reader,upload,web-socket"
+    clients = "keep-alive=4,idle=4,fresh=2,pipeline=2,half-head=4,slow=4,reader=1,upload=1,web-socket=4"
     no_request_fails(f"moving_aiohttp {loop}", directory, "--clients", clients, "--keep", moving)

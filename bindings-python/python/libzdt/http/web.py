@@ -23,8 +23,15 @@ HELD = 64 << 10
 class WebTap(Tap):
     """Between requests it moves as any `Tap`; as a WebSocket, between two messages, while the application waits."""
 
-    def __init__(self, server: Server, factory: Callable[[], asyncio.BaseProtocol]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        factory: Callable[[], asyncio.BaseProtocol],
+        offer: Callable[[bytes], bytes] = without_context,
+    ) -> None:
+        """As `Tap`; `offer`: makes of a client's request for a WebSocket the one that the server is given."""
         super().__init__(server, factory)
+        self._offer = offer
         self._websocket: WebSocket | None = None
         self._rehearsal: Rehearsal | None = None
         self._facade: Looking
@@ -61,7 +68,7 @@ class WebTap(Tap):
         if before:
             self.inner.data_received(before)
         # What comes with it or behind it is not for HTTP any more: servers would lose it.
-        self._websocket = self._looked_at(WebSocket(without_context(head)))
+        self._websocket = self._looked_at(WebSocket(self._offer(head)))
         self._websocket.read(bytes(self.requests.rest), False)
         self.requests.rest.clear()
         self._into(self._websocket.request)
@@ -164,6 +171,11 @@ class WebTap(Tap):
         if self._transport.stirred is not None:
             self._transport.stirred()
 
+    @property
+    def websocket(self) -> WebSocket | None:
+        """What it has become, once its client has asked for that."""
+        return self._websocket
+
     def _talk(self, what: str) -> None:
         if self._websocket is not None and self._websocket.talk is not None:
             getattr(self._websocket.talk, what)()
@@ -178,6 +190,11 @@ class Looking(Facade):
         super().__init__(tap, cast(Transport, transport))
         self._paused = False
         self._full = False
+
+    @property
+    def websocket(self) -> WebSocket | None:
+        """What its connection has become."""
+        return self._tap.websocket
 
     def exchange(self, transport: Transport) -> None:
         """From here on it is this one."""

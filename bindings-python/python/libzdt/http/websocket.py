@@ -170,6 +170,12 @@ def without_context(head: bytes) -> bytes:
     return b"\r\n".join(lines)
 
 
+def without_extensions(head: bytes) -> bytes:
+    """The same request without its extensions: for servers that never ask a client to compress without context."""
+    lines = head.split(b"\r\n")
+    return b"\r\n".join(line for line in lines if not line.lower().startswith(b"sec-websocket-extensions"))
+
+
 def _forgetful(offer: str) -> str:
     name, *parameters = (part.strip() for part in offer.split(";"))
     if name.lower() == DEFLATE:
