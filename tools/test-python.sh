@@ -21,7 +21,18 @@ with libzdt.Takeover("zdt.sock") as takeover:
         "$scratch/empty/bin/zdt" run --help | grep -q -- --takeover
 }
 
+# What is built without zig says so by its name, and is no wheel to be released.
+the_wheel_runs_with_every_glibc_from_2_17_on() {
+    local newest
+    ls build/wheels/libzdt-*-cp310-abi3-*manylinux_2_17_*.whl &&
+        unzip -qod "$scratch/wheel" build/wheels/libzdt-*.whl 'libzdt/_core.abi3.so' &&
+        newest=$(readelf --version-info "$scratch/wheel/libzdt/_core.abi3.so" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1) &&
+        [[ $(printf '%s\n' "$newest" GLIBC_2.17 | sort -V | tail -n 1) == GLIBC_2.17 ]] ||
+        { echo "it needs ${newest:-another glibc}: was it built without tools/zig.sh?" && return 1; }
+}
+
 step the_wheel_builds tools/venv.sh
+step the_wheel_runs_with_every_glibc_from_2_17_on the_wheel_runs_with_every_glibc_from_2_17_on
 step the_bad_predecessor_builds cargo build --quiet --locked --package zdt-hostile
 export PATH=$root/build/venv/bin:$PATH ZDT_HOSTILE=$target/debug/zdt-hostile ZDT_TAKEOVERS=$target/debug/zdt-takeovers
 step the_clients_build cargo build --quiet --locked --package zdt-load
