@@ -30,7 +30,7 @@ portable=()
 if tools/zig.sh; then
     portable=(env PATH="$PWD/build/zig/bin:$PATH")
 fi
-"${portable[@]}" "$venv/bin/maturin" build --quiet --release ${portable:+--zig --compatibility manylinux2014} \
+"${portable[@]}" "$venv/bin/maturin" build --quiet --locked --release ${portable:+--zig --compatibility manylinux2014} \
     --manifest-path bindings-python/Cargo.toml --out build/wheels
 "$venv/bin/pip" install --quiet --no-index --no-deps --force-reinstall build/wheels/libzdt-*.whl
 # As old as the moment at which the build began: what was changed since is built again.
