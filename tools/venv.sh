@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tools/venv.sh: makes build/venv, a Python environment with the tools of bindings-python/requirements-dev.txt and with the
-# wheel of libzdt, which it builds into build/wheels. Does nothing where all of it is up to date.
+# wheel of libzdt, which it builds into build/wheels: for glibc 2.17 and newer where tools/zig.sh can be had, else for this
+# machine's. Does nothing where all of it is up to date.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -24,7 +25,13 @@ fi
 began=$(mktemp -p "$venv")
 trap 'rm -f "$began"' EXIT
 rm -rf build/wheels
-"$venv/bin/maturin" build --quiet --release --manifest-path bindings-python/Cargo.toml --out build/wheels
+portable=()
+# maturin asks the first python3 for zig.
+if tools/zig.sh; then
+    portable=(env PATH="$PWD/build/zig/bin:$PATH")
+fi
+"${portable[@]}" "$venv/bin/maturin" build --quiet --locked --release ${portable:+--zig --compatibility manylinux2014} \
+    --manifest-path bindings-python/Cargo.toml --out build/wheels
 "$venv/bin/pip" install --quiet --no-index --no-deps --force-reinstall build/wheels/libzdt-*.whl
 # As old as the moment at which the build began: what was changed since is built again.
 mv "$began" "$venv/wheel"

@@ -358,6 +358,7 @@ async def test_a_successor_that_does_not_accept_it_leaves_it_where_it_is(path: s
         assert second.takeover.connections == 0
         await client.close()
         await first.takeover.done()
+        # The application is told in a task of its own.
         await until(lambda: here.ends == ["disconnect 1000"])
         await until(lambda: len(asyncio.all_tasks()) < 20)
 
