@@ -13,18 +13,28 @@ from .runs import Command, Newcomers, Runs
 
 BIND = "127.0.0.1:{port}"
 MOVES = {
-    "uvicorn": ["uvicorn", "webapp:app", "--port", "{port}"],
-    "aiohttp": ["aiohttp", "-H", "127.0.0.1", "-P", "{port}", "sites:make"],
+    "uvicorn": ["uvicorn", "webapp:app", "--host", "localhost", "--port", "{port}"],
+    "aiohttp": ["aiohttp", "-H", "localhost", "-P", "{port}", "sites:make"],
 }
 WORKERS = {
     "uvicorn": ["uvicorn", "webapp:app", "--port", "{port}", "--workers", "2"],
     "gunicorn": ["gunicorn", "-k", "asgi", "-w", "2", "-b", BIND, "--no-control-socket", "webapp:app"],
 }
 FINISHED_HERE = {
-    "gunicorn": ["gunicorn", "-k", "gthread", "--threads", "4", "-b", BIND, "--no-control-socket", "sites:wsgi"],
+    "gunicorn": [
+        "gunicorn",
+        "-k",
+        "gthread",
+        "--threads",
+        "4",
+        "-b",
+        "localhost:{port}",
+        "--no-control-socket",
+        "sites:wsgi",
+    ],
     "hypercorn": ["hypercorn", "-b", BIND, "webapp:app"],
     "hypercorn-wsgi": ["hypercorn", "-b", BIND, "sites:wsgi"],
-    "flask": ["flask", "--app", "sites:wsgi", "run", "--port", "{port}"],
+    "flask": ["flask", "--app", "sites:wsgi", "run", "--host", "localhost", "--port", "{port}"],
 }
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import ipaddress
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 import libzdt
 
 from .. import aio
+from .._address import number
 from .report import Report
 from .watched import Watched, WatchedAio
 
@@ -128,8 +127,8 @@ def aiohttp(arguments: Sequence[str], run: Run) -> None:
 
     def serve(app: Any, *, host: str | None, port: int | None, path: str | None) -> None:
         _refuse("aiohttp", **{"--path beside --hostname": path is not None and host is not None})
-        number = None if host is None or port is None else _number(host, port)
-        ours.run_app(app, takeover=run.on_a_loop(), host=number, port=port, path=path)
+        address = None if host is None or port is None else _number(host, port)
+        ours.run_app(app, takeover=run.on_a_loop(), host=address, port=port, path=path)
 
     sys.argv = ["aiohttp.web", *arguments]
     sys.path.insert(0, "")  # as `python -m` has it
@@ -198,11 +197,7 @@ def _refuse(server: str, **unfit: Any) -> None:
 
 
 def _number(host: str, port: int) -> str:
-    """The address of this host: one, of IPv4 if it has one."""
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(host))
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return number(host, port)
     except OSError as error:
         raise Usage(f"{host}: {error.strerror}; nothing was done") from None
-    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
