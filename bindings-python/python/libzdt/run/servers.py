@@ -107,12 +107,18 @@ def hypercorn(arguments: Sequence[str], run: Run) -> None:
                 "--bind fd://": config.bind[0].startswith("fd://"),
             },
         )
-        app = utils.load_application(config.application_path, config.wsgi_max_body_size)
+        try:
+            app = utils.load_application(config.application_path, config.wsgi_max_body_size)
+        except utils.NoAppError as error:
+            raise CannotStart(f"hypercorn: {error}") from None
         wsgi = isinstance(app, wrappers.WSGIWrapper)
         app = middleware.AsyncioWSGIMiddleware(app.app, config.wsgi_max_body_size) if wsgi else app.app
-        if config.pid_path is not None:
-            utils.write_pid_file(config.pid_path)
-        asyncio.run(ours.serve(app, config, takeover=run.open()))
+
+        def started() -> None:
+            if config.pid_path is not None:
+                utils.write_pid_file(config.pid_path)  # until now it is the predecessor's
+
+        asyncio.run(ours.serve(app, config, takeover=run.open(), started=started))
         return 0
 
     sys.argv = ["hypercorn", *arguments]
