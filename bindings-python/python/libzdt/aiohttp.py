@@ -21,11 +21,8 @@ from . import aio
 from ._core import ListenerSpec
 from .aio.served import Stays
 from .errors import InvalidArgument
+from .http import SILENCE
 from .http.tap import Facade, Tap
-
-SILENCE = 0.5
-"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
-may be under way."""
 
 
 class _Handlers:

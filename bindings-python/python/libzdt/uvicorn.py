@@ -26,11 +26,8 @@ from .aio.log import log
 from .aio.served import Stays
 from .asgi import Application
 from .errors import ZdtError
+from .http import SILENCE
 from .http.web import WebTap
-
-SILENCE = 0.5
-"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
-may be under way."""
 
 
 class _Protocols:

@@ -157,6 +157,14 @@ def test_a_bad_path_is_said_and_nothing_is_bound(runs: Runs, where: str, words: 
     assert words in command.said
 
 
+def test_a_server_that_is_not_installed_is_said(runs: Runs, directory: Path) -> None:
+    (directory / "hypercorn.py").write_text("raise ModuleNotFoundError('for the test', name='hypercorn')")
+    takeover = ("--takeover", str(runs.path))
+    command = runs.python("-m", "libzdt", "run", *takeover, *HYPERCORN, path=f"{directory}:{HERE}")
+    assert command.ends() == 3
+    assert "zdt: hypercorn is not installed: pip install hypercorn" in command.said
+
+
 def test_a_function_is_given_the_takeover(runs: Runs) -> None:
     first = runs.run("plain:serve", str(runs.port))
     with Client(runs.port) as client:

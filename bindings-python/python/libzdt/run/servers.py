@@ -50,7 +50,7 @@ def uvicorn(arguments: Sequence[str], run: Run) -> None:
     ours = importlib.import_module("libzdt.uvicorn")
 
     def serve(app: Any, *, app_dir: str | None = None, **settings: Any) -> None:
-        _refuse("uvicorn", **{"--reload": settings["reload"], "--fd": settings["fd"] is not None})
+        _refuse("uvicorn", {"--reload": settings["reload"], "--fd": settings["fd"] is not None})
         if app_dir is not None:
             sys.path.insert(0, app_dir)
         config = command.Config(app, **settings)
@@ -97,7 +97,7 @@ def hypercorn(arguments: Sequence[str], run: Run) -> None:
     def serve(config: Any) -> int:
         _refuse(
             "hypercorn",
-            **{
+            {
                 "--workers": config.workers > 1,
                 "--worker-class": config.worker_class != "asyncio" and config.worker_class,
                 "--reload": config.use_reloader,
@@ -132,7 +132,7 @@ def aiohttp(arguments: Sequence[str], run: Run) -> None:
     ours = importlib.import_module("libzdt.aiohttp")
 
     def serve(app: Any, *, host: str | None, port: int | None, path: str | None) -> None:
-        _refuse("aiohttp", **{"--path beside --hostname": path is not None and host is not None})
+        _refuse("aiohttp", {"--path beside --hostname": path is not None and host is not None})
         address = None if host is None or port is None else _number(host, port)
         ours.run_app(app, takeover=run.on_a_loop(), host=address, port=port, path=path)
 
@@ -148,8 +148,15 @@ def flask(arguments: Sequence[str], run: Run) -> None:
     ours = importlib.import_module("libzdt.wsgiref")
 
     def serve(host: str, port: int, app: Any, **more: Any) -> None:
-        unfit = {"--cert": more["ssl_context"], "--host unix://": host.startswith("unix://")}
-        _refuse("flask", **{"--debug or --reload": more["use_reloader"], "--debugger": more["use_debugger"], **unfit})
+        _refuse(
+            "flask",
+            {
+                "--debug or --reload": more["use_reloader"],
+                "--debugger": more["use_debugger"],
+                "--cert": more["ssl_context"],
+                "--host unix://": host.startswith("unix://"),
+            },
+        )
         server = ours.ThreadingWSGIServer if more["threaded"] else ours.WSGIServer
         ours.run(app, takeover=run.open(), host=_number(host, port), port=port, server=server)
 
@@ -196,8 +203,8 @@ def _click(name: str, command: Any, arguments: Sequence[str]) -> None:
         sys.exit(code)
 
 
-def _refuse(server: str, **unfit: Any) -> None:
-    """What was given of these does not go with a takeover."""
+def _refuse(server: str, unfit: Mapping[str, Any]) -> None:
+    """Complains of what was given of these, which do not go with a takeover."""
     if given := [name for name, was_given in unfit.items() if was_given]:
         raise Usage(f"{server}: {' and '.join(given)} cannot go with a takeover; nothing was done")
 
