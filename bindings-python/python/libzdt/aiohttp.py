@@ -22,14 +22,11 @@ from . import aio, aiohttp_websocket
 from ._core import ListenerSpec
 from .aio.served import Stays
 from .errors import InvalidArgument
+from .http import SILENCE
 from .http.tap import Facade
 from .http.web import WebTap
 from .http.websocket import without_extensions
 from .responses import Responses
-
-SILENCE = 0.5
-"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
-may be under way."""
 
 
 class _Handlers:

@@ -20,17 +20,15 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from . import aio
+from ._address import number
 from ._core import ListenerSpec
 from .aio.log import log
 from .aio.served import Stays
 from .asgi import Application
 from .errors import ZdtError
+from .http import SILENCE
 from .http.web import WebTap
 from .responses import Responses
-
-SILENCE = 0.5
-"""How long the first request of a connection that was silent so far is waited for when the server ends, in seconds: it
-may be under way."""
 
 
 class _Protocols:
@@ -127,7 +125,7 @@ class Server(uvicorn.Server):
         await self.takeover.__aenter__()
         try:
             listening = await self.takeover.create_server(
-                made if config.ssl else tapped, self._name, await _spec(config), protocol="http/1.1", ssl=config.ssl
+                made if config.ssl else tapped, self._name, _spec(config), protocol="http/1.1", ssl=config.ssl
             )
             await self.takeover.ready()
         except BaseException:
@@ -167,23 +165,19 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _spec(config: uvicorn.Config) -> ListenerSpec:
+def _spec(config: uvicorn.Config) -> ListenerSpec:
     """Where uvicorn would listen."""
     if config.fd is not None:
         raise ValueError("a descriptor cannot be listened at with a takeover: give --host and --port, or --uds")
     if config.uds is not None:
         return ListenerSpec.unix(config.uds, backlog=config.backlog, mode=0o666)
-    host = config.host or "0.0.0.0"
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    address = found[0][4]
-    return ListenerSpec.tcp((str(address[0]), int(address[1])), backlog=config.backlog)
+    address = (number(config.host or "0.0.0.0", config.port), config.port)
+    return ListenerSpec.tcp(address, backlog=config.backlog)
 
 
 def run(app: Any, *, takeover: str | os.PathLike[str], options: dict[str, Any] | None = None, **config: Any) -> None:
     """uvicorn.run() with a takeover. `options`: those of `libzdt.aio.Takeover`; `config`: uvicorn's, without `fd`
-    and `reload`. Ends the process with uvicorn's exit codes where it cannot start."""
+    and `reload`. Ends the process with uvicorn's exit codes, that for a failed start where it cannot take over, too."""
     for name in ("fd", "reload"):
         if config.get(name):
             raise ValueError(f"{name} does not go with a takeover; nothing was done")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import os
@@ -55,7 +54,7 @@ class Supervisor(multiprocess.Multiprocess):
         """Opens the takeover, and raises what that raises. `options` are those of `libzdt.Takeover`; `on_event` is told
         each event, in another thread, and `Ready` when the workers accept."""
         self.takeover = libzdt.Takeover(path, **options)
-        with self.takeover.listener("http", asyncio.run(_spec(config))) as listener:  # libzdt has one for the workers
+        with self.takeover.listener("http", _spec(config)) as listener:  # libzdt has one for the workers
             self.address = listener.getsockname()
         self._on_event = on_event
         self.failed: BaseException | None = None

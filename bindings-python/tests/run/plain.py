@@ -1,4 +1,4 @@
-"""A program for `zdt run MODULE:FUNCTION`: answers lines, and counts them."""
+"""Programs for `zdt run MODULE:FUNCTION`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import sys
 
 import libzdt.aio
+from libzdt import Done, Drain
 
 
 async def serve(takeover: libzdt.aio.Takeover) -> None:
-    """Until a successor has everything."""
+    """Answers lines, and counts them."""
 
     async def answer(connection: libzdt.aio.Connection[int]) -> None:
         async for line in connection:
@@ -22,3 +23,12 @@ async def serve(takeover: libzdt.aio.Takeover) -> None:
     )
     await takeover.ready()
     await takeover.done()
+
+
+def listen(takeover: libzdt.Takeover) -> None:
+    """Does no more than that."""
+    with takeover.listener("lines", ("127.0.0.1", int(sys.argv[1]))):
+        takeover.ready()
+        while not isinstance(event := takeover.next_event(), Done):
+            if isinstance(event, Drain):
+                takeover.migrated_all()

@@ -92,6 +92,8 @@ def test_an_application_that_does_not_start_up_costs_nothing(runs: Runs) -> None
         assert client.ask("/a") == (first.pid, "/a 0")
         assert runs.uvicorn(site="broken").ends() == 3
         assert runs.run("uvicorn", "no:app").ends() == 3
+        assert runs.run("hypercorn", "no:app").ends() == 3
+        assert runs.run("gunicorn", "-b", f"127.0.0.1:{runs.port}", "--no-control-socket", "no:app").ends() == 3
         runs.serves_on(first, client)
 
 
@@ -155,6 +157,14 @@ def test_a_bad_path_is_said_and_nothing_is_bound(runs: Runs, where: str, words: 
     assert words in command.said
 
 
+def test_a_server_that_is_not_installed_is_said(runs: Runs, directory: Path) -> None:
+    (directory / "hypercorn.py").write_text("raise ModuleNotFoundError('for the test', name='hypercorn')")
+    takeover = ("--takeover", str(runs.path))
+    command = runs.python("-m", "libzdt", "run", *takeover, *HYPERCORN, path=f"{directory}:{HERE}")
+    assert command.ends() == 3
+    assert "zdt: hypercorn is not installed: pip install hypercorn" in command.said
+
+
 def test_a_function_is_given_the_takeover(runs: Runs) -> None:
     first = runs.run("plain:serve", str(runs.port))
     with Client(runs.port) as client:
@@ -164,6 +174,18 @@ def test_a_function_is_given_the_takeover(runs: Runs) -> None:
         assert first.ends() == 0
         client.say(b"b\n")
         assert client.sock.recv(99) == b"%d 2 b\n" % second.pid
+
+
+def test_what_a_function_on_threads_goes_through_is_told(runs: Runs) -> None:
+    first = runs.run("plain:listen", str(runs.port))
+    first.tells("serving")
+    second = runs.run("plain:listen", str(runs.port))
+    assert first.ends() == 0
+    assert first.events == ["serving", "draining", "done"]
+    second.tells("taken over")
+    assert second.events == ["taking over", "committed", "taken over"]
+    second.kill(signal.SIGINT)
+    assert second.ends() == 130
 
 
 def test_a_unix_socket_is_left_to_the_successor(runs: Runs) -> None:

@@ -6,24 +6,35 @@ import signal
 
 import pytest
 
+from servers.gunicorns import until
 from servers.web import Client, request
 
 from .runs import Command, Newcomers, Runs
 
 BIND = "127.0.0.1:{port}"
 MOVES = {
-    "uvicorn": ["uvicorn", "webapp:app", "--port", "{port}"],
-    "aiohttp": ["aiohttp", "-H", "127.0.0.1", "-P", "{port}", "sites:make"],
+    "uvicorn": ["uvicorn", "webapp:app", "--host", "localhost", "--port", "{port}"],
+    "aiohttp": ["aiohttp", "-H", "localhost", "-P", "{port}", "sites:make"],
 }
 WORKERS = {
     "uvicorn": ["uvicorn", "webapp:app", "--port", "{port}", "--workers", "2"],
     "gunicorn": ["gunicorn", "-k", "asgi", "-w", "2", "-b", BIND, "--no-control-socket", "webapp:app"],
 }
 FINISHED_HERE = {
-    "gunicorn": ["gunicorn", "-k", "gthread", "--threads", "4", "-b", BIND, "--no-control-socket", "sites:wsgi"],
+    "gunicorn": [
+        "gunicorn",
+        "-k",
+        "gthread",
+        "--threads",
+        "4",
+        "-b",
+        "localhost:{port}",
+        "--no-control-socket",
+        "sites:wsgi",
+    ],
     "hypercorn": ["hypercorn", "-b", BIND, "webapp:app"],
     "hypercorn-wsgi": ["hypercorn", "-b", BIND, "sites:wsgi"],
-    "flask": ["flask", "--app", "sites:wsgi", "run", "--port", "{port}"],
+    "flask": ["flask", "--app", "sites:wsgi", "run", "--host", "localhost", "--port", "{port}"],
 }
 
 
@@ -61,6 +72,23 @@ def test_a_server_with_workers_takes_over_with_its_connections(runs: Runs, serve
     assert first.events == ["serving", "draining", "done"]
     second.kill(signal.SIGTERM)
     assert second.ends() == 0
+
+
+@pytest.mark.parametrize("server", WORKERS.values(), ids=WORKERS)
+def test_sighup_replaces_the_workers_which_are_then_taken_over_from(runs: Runs, server: list[str]) -> None:
+    first = start(runs, server)
+    first.tells("serving")
+    with Newcomers(runs.port) as newcomers:
+        newcomers.are_served_on()
+        before = first.workers()
+        first.kill(signal.SIGHUP)
+        until(lambda: len(first.workers() - before) >= 2 and not first.workers() & before, "there are other workers")
+        newcomers.are_served_on()
+        assert newcomers.served[-1] in first.workers()
+        second = start(runs, server)
+        assert first.ends() == 0, first.said
+        newcomers.are_served_on()
+        assert newcomers.served[-1] in second.workers()
 
 
 @pytest.mark.parametrize("server", FINISHED_HERE.values(), ids=FINISHED_HERE)

@@ -183,10 +183,8 @@ class Service:
                 self._stop_migrating()
                 self._alone = False
                 self._retired = []
-                if self.drains:
-                    cast(
-                        libzdt.Takeover, self.handle
-                    ).drain()  # a successor was at it when it was asked, and the core let it be
+                if self.drains:  # a successor was at it when it was asked, and the core let it be
+                    cast(libzdt.Takeover, self.handle).drain()
                 else:
                     self.accept()
             case libzdt.Accept(cause):

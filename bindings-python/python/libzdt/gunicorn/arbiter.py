@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import struct
 import threading
 from collections import deque
@@ -18,6 +17,7 @@ from gunicorn.pidfile import Pidfile
 
 import libzdt
 
+from .._address import number
 from .._poll import readable
 from .workers import Unfit, seated
 
@@ -103,9 +103,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
             case str():
                 return libzdt.ListenerSpec.unix(address, backlog=backlog, mode=0o777 & ~self.cfg.umask)
             case (host, port):
-                passive = socket.AI_PASSIVE  # no host is every address
-                found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=passive)
-                return libzdt.ListenerSpec.tcp((str(found[0][4][0]), port), backlog=backlog, nodelay=True)
+                return libzdt.ListenerSpec.tcp((number(host, port), port), backlog=backlog, nodelay=True)
             case _:
                 raise Unfit(f"bind {address!r}: an inherited descriptor has no name; bind an address")
 

@@ -46,7 +46,7 @@ class Uvicorn(Seated):
         server = Server(self.config, Joined(self.seat, self.arbiter))
         self._install_sigquit_handler()  # type: ignore[attr-defined]
         await server.serve()
-        if not server.started:
+        if not (server.started or server.should_exit):
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 

@@ -10,8 +10,8 @@ or MODULE:FUNCTION, a coroutine function that is given a `libzdt.aio.Takeover`, 
 `libzdt.Takeover`, entered both.
 
 Exit codes: 0 when everything was served to its end or a successor has it; 2 for what is wrong with the arguments; 3 if
-the server could not start or not take over, and whoever served before serves on; else the server's own (uvicorn ends
-by the signal that it was sent).
+the server could not start or not take over, and whoever served before serves on; 130 for Ctrl-C before
+the server answers it; else the server's own (uvicorn ends by the signal that it was sent).
 """
 
 from __future__ import annotations

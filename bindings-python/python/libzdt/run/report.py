@@ -34,10 +34,11 @@ class Report:
 
     def tell(self, event: str, words: str, **known: Any) -> None:
         """One event: `words` for people, `known` for programs."""
+        out, line = sys.stderr, f"zdt: {words}"
         if self._json is not None:
-            print(json.dumps({"event": event, "time": round(time.time(), 3), **known}), file=self._json, flush=True)
-        else:
-            print(f"zdt: {words}", file=sys.stderr, flush=True)
+            out, line = self._json, json.dumps({"event": event, "time": round(time.time(), 3), **known})
+        out.write(f"{line}\n")  # at once, since two threads tell
+        out.flush()
 
     def event(self, event: libzdt.Event) -> None:
         """Tells an event of a takeover, if it is one that people want to know of."""
@@ -67,10 +68,12 @@ class Report:
 
     def watch_aside(self, takeover: libzdt.Takeover, *, moves: bool = True) -> None:
         """The same, in a thread. `moves`: whether the connections are this process's, not its workers'."""
+        steps = self._steps(takeover, moves)
+        next(steps, None)  # as it is now
 
         def watch() -> None:
             with contextlib.suppress(libzdt.Closed):
-                for _ in self._steps(takeover, moves):
+                for _ in steps:
                     time.sleep(TICK)
 
         threading.Thread(target=watch, name="libzdt report", daemon=True).start()

@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import ipaddress
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 import libzdt
 
 from .. import aio
+from .._address import number
 from .report import Report
 from .watched import Watched, WatchedAio
 
@@ -51,7 +50,7 @@ def uvicorn(arguments: Sequence[str], run: Run) -> None:
     ours = importlib.import_module("libzdt.uvicorn")
 
     def serve(app: Any, *, app_dir: str | None = None, **settings: Any) -> None:
-        _refuse("uvicorn", **{"--reload": settings["reload"], "--fd": settings["fd"] is not None})
+        _refuse("uvicorn", {"--reload": settings["reload"], "--fd": settings["fd"] is not None})
         if app_dir is not None:
             sys.path.insert(0, app_dir)
         config = command.Config(app, **settings)
@@ -98,7 +97,7 @@ def hypercorn(arguments: Sequence[str], run: Run) -> None:
     def serve(config: Any) -> int:
         _refuse(
             "hypercorn",
-            **{
+            {
                 "--workers": config.workers > 1,
                 "--worker-class": config.worker_class != "asyncio" and config.worker_class,
                 "--reload": config.use_reloader,
@@ -108,12 +107,18 @@ def hypercorn(arguments: Sequence[str], run: Run) -> None:
                 "--bind fd://": config.bind[0].startswith("fd://"),
             },
         )
-        app = utils.load_application(config.application_path, config.wsgi_max_body_size)
+        try:
+            app = utils.load_application(config.application_path, config.wsgi_max_body_size)
+        except utils.NoAppError as error:
+            raise CannotStart(f"hypercorn: {error}") from None
         wsgi = isinstance(app, wrappers.WSGIWrapper)
         app = middleware.AsyncioWSGIMiddleware(app.app, config.wsgi_max_body_size) if wsgi else app.app
-        if config.pid_path is not None:
-            utils.write_pid_file(config.pid_path)
-        asyncio.run(ours.serve(app, config, takeover=run.open()))
+
+        def started() -> None:
+            if config.pid_path is not None:
+                utils.write_pid_file(config.pid_path)  # until now it is the predecessor's
+
+        asyncio.run(ours.serve(app, config, takeover=run.open(), started=started))
         return 0
 
     sys.argv = ["hypercorn", *arguments]
@@ -127,9 +132,9 @@ def aiohttp(arguments: Sequence[str], run: Run) -> None:
     ours = importlib.import_module("libzdt.aiohttp")
 
     def serve(app: Any, *, host: str | None, port: int | None, path: str | None) -> None:
-        _refuse("aiohttp", **{"--path beside --hostname": path is not None and host is not None})
-        number = None if host is None or port is None else _number(host, port)
-        ours.run_app(app, takeover=run.on_a_loop(), host=number, port=port, path=path)
+        _refuse("aiohttp", {"--path beside --hostname": path is not None and host is not None})
+        address = None if host is None or port is None else _number(host, port)
+        ours.run_app(app, takeover=run.on_a_loop(), host=address, port=port, path=path)
 
     sys.argv = ["aiohttp.web", *arguments]
     sys.path.insert(0, "")  # as `python -m` has it
@@ -143,8 +148,15 @@ def flask(arguments: Sequence[str], run: Run) -> None:
     ours = importlib.import_module("libzdt.wsgiref")
 
     def serve(host: str, port: int, app: Any, **more: Any) -> None:
-        unfit = {"--cert": more["ssl_context"], "--host unix://": host.startswith("unix://")}
-        _refuse("flask", **{"--debug or --reload": more["use_reloader"], "--debugger": more["use_debugger"], **unfit})
+        _refuse(
+            "flask",
+            {
+                "--debug or --reload": more["use_reloader"],
+                "--debugger": more["use_debugger"],
+                "--cert": more["ssl_context"],
+                "--host unix://": host.startswith("unix://"),
+            },
+        )
         server = ours.ThreadingWSGIServer if more["threaded"] else ours.WSGIServer
         ours.run(app, takeover=run.open(), host=_number(host, port), port=port, server=server)
 
@@ -191,18 +203,14 @@ def _click(name: str, command: Any, arguments: Sequence[str]) -> None:
         sys.exit(code)
 
 
-def _refuse(server: str, **unfit: Any) -> None:
-    """What was given of these does not go with a takeover."""
+def _refuse(server: str, unfit: Mapping[str, Any]) -> None:
+    """Complains of what was given of these, which do not go with a takeover."""
     if given := [name for name, was_given in unfit.items() if was_given]:
         raise Usage(f"{server}: {' and '.join(given)} cannot go with a takeover; nothing was done")
 
 
 def _number(host: str, port: int) -> str:
-    """The address of this host: one, of IPv4 if it has one."""
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(host))
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return number(host, port)
     except OSError as error:
         raise Usage(f"{host}: {error.strerror}; nothing was done") from None
-    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
