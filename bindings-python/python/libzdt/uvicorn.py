@@ -98,19 +98,22 @@ class Server(uvicorn.Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
-        if self.should_exit:  # by a signal: whoever serves is left alone
-            await self.lifespan.shutdown()
-            return
         try:
-            await self._open()
+            opened = await self._open()
         except (ZdtError, OSError) as error:
             log.error("%s", error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
+        if not opened:
+            await self.lifespan.shutdown()
+            return
         self.servers = []
         self.started = True
 
-    async def _open(self) -> None:
+    async def _open(self) -> bool:
+        """Whether we serve: who was told to end before leaves a predecessor alone."""
+        if self.should_exit:
+            return False
         config = self.config
         factory = config.http_protocol_class
         protocols = _Protocols()
@@ -127,12 +130,16 @@ class Server(uvicorn.Server):
             listening = await self.takeover.create_server(
                 made if config.ssl else tapped, self._name, _spec(config), protocol="http/1.1", ssl=config.ssl
             )
+            if self.should_exit:
+                await self.takeover.__aexit__(None, None, None)
+                return False
             await self.takeover.ready()
         except BaseException:
             await self.takeover.__aexit__(None, None, None)
             raise
         self._done = asyncio.get_running_loop().create_task(self.takeover.done())
         log.info("generation %d listens at %s", self.takeover.generation, listening.address)
+        return True
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn's, ten times a second: whether it is time to exit."""

@@ -54,6 +54,22 @@ def test_a_successor_that_is_told_to_end_while_it_starts_up_leaves_the_service_w
     assert first.events == ["serving"]
 
 
+def test_a_successor_that_is_told_to_end_while_it_waits_for_its_predecessor_leaves_it_alone(runs: Runs) -> None:
+    first = runs.uvicorn()
+    with Client(runs.port) as client:
+        assert client.ask("/a") == (first.pid, "/a 0")
+        first.kill(signal.SIGSTOP)
+        second = runs.uvicorn()
+        second.says("Application startup complete")
+        time.sleep(0.3)  # it has said hello
+        second.kill(signal.SIGINT)
+        first.kill(signal.SIGCONT)
+        assert second.ends() == 3
+        assert not second.told
+        runs.serves_on(first, client)
+    assert first.events == ["serving"]
+
+
 @pytest.mark.parametrize("server", ["uvicorn", "aiohttp"])
 @pytest.mark.parametrize("number", [*WAYS_TO_END, signal.SIGKILL])
 def test_a_successor_that_ends_in_the_middle_gives_the_service_back(
