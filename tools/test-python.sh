@@ -48,7 +48,7 @@ step the_stub_says_what_the_native_part_has env --chdir "$scratch" python -m myp
 echo "== tests"
 # Those with processes of their own wait for them most of the time, so four at once; the others have the machine to themselves.
 apart=(tests/run tests/servers tests/test_user.py)
-pytest --names -rN --numprocesses 4 --dist loadgroup "${apart[@]}" 2>&1 | tee "$scratch/log"
+pytest --names -rN --numprocesses 4 "${apart[@]}" 2>&1 | tee "$scratch/log"
 code=${PIPESTATUS[0]}
 pytest --names -rN "${apart[@]/#/--ignore=}" 2>&1 | tee -a "$scratch/log"
 code=$((code | PIPESTATUS[0]))

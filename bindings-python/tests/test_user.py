@@ -8,9 +8,7 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 DOWNLOADS = 300.0
 """Seconds that pip, or a compiler, may take."""
 
-pytestmark = [pytest.mark.timeout(2 * DOWNLOADS), pytest.mark.xdist_group("user")]
+pytestmark = pytest.mark.timeout(2 * DOWNLOADS)
 
 # An error that is expected must be one: were the types lost, mypy would call the comment unused.
 PROGRAM = """
@@ -85,33 +83,18 @@ class User:
         return subprocess.Popen(f"exec {line}", shell=True, cwd=self.folder, env=self.environment)
 
 
-@pytest.fixture(scope="module")
-def guide() -> str:
-    """What the guide says about web servers."""
-    whole = (ROOT / "docs/guide/python.md").read_text()
-    return whole.partition("\n## A web server\n")[2].partition("\n## ")[0]
+@pytest.fixture
+def user(directory: Path) -> User:
+    """One who has installed nothing yet."""
+    return User(directory)
 
 
-def block(guide: str, language: str) -> str:
-    """Its first block of code in a language."""
+def block(language: str) -> str:
+    """The first block of code in a language that the guide has about web servers."""
+    guide = (ROOT / "docs/guide/python.md").read_text().partition("\n## A web server\n")[2].partition("\n## ")[0]
     found = re.search(rf"^```{language}\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
     assert found
     return found[1]
-
-
-@pytest.fixture(scope="module")
-def user(guide: str) -> Iterator[User]:
-    """A user who has installed what the guide says, in its words."""
-    with tempfile.TemporaryDirectory(prefix="zdt-") as folder:
-        somebody = User(Path(folder))
-        install, _ = commands(guide)
-        somebody.does(install)
-        yield somebody
-
-
-def commands(guide: str) -> list[str]:
-    """What is to be typed."""
-    return [line.removeprefix("$ ") for line in block(guide, "console").splitlines()]
 
 
 def connected(port: int) -> http.client.HTTPConnection:
@@ -138,12 +121,13 @@ def answering(client: http.client.HTTPConnection) -> int:
     return pid
 
 
-def test_the_guide_is_followed_to_the_letter_and_no_request_fails(user: User, guide: str) -> None:
+def test_the_guide_is_followed_to_the_letter_and_no_request_fails(user: User) -> None:
+    install, serve = (line.removeprefix("$ ") for line in block("console").splitlines())
     port = free_port()
-    _, serve = commands(guide)
     assert "8000" in serve
     serve = serve.replace("8000", str(port))
-    (user.folder / "app.py").write_text(block(guide, "python"))
+    user.does(install)
+    (user.folder / "app.py").write_text(block("python"))
     with user.starts(serve) as first:
         try:
             client = connected(port)
@@ -170,14 +154,14 @@ def test_the_guide_is_followed_to_the_letter_and_no_request_fails(user: User, gu
 
 
 def test_a_users_program_is_checked_against_the_types_of_the_wheel(user: User) -> None:
+    user.does("pip install libzdt uvicorn")
     (user.folder / "program.py").write_text(PROGRAM)
     user.does(f"{sys.executable} -m mypy --strict --python-executable venv/bin/python --cache-dir cache program.py")
 
 
-def test_the_sources_that_are_published_build_by_themselves(directory: Path) -> None:
-    user = User(directory)
+def test_the_sources_that_are_published_build_by_themselves(user: User) -> None:
     manifest = ROOT / "bindings-python/Cargo.toml"
-    user.does(f"{sys.executable} -m maturin sdist --manifest-path {manifest} --out {directory}")
+    user.does(f"{sys.executable} -m maturin sdist --manifest-path {manifest} --out .")
     # The compiler finds again what it made of other people's crates; of ours there is only what is in the archive.
     target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
     user.does("pip install ./libzdt-*.tar.gz", CARGO_TARGET_DIR=target, MATURIN_PEP517_ARGS="--profile=dev")

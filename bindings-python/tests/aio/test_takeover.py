@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 (uvloop wants it for an address, when there may be no descriptor to load it with)
 import resource
 import socket
 import threading
