@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{FIRST, PATIENCE, Place, SECOND, Two, goes, open_beside, pair, quick};
+use common::{FIRST, PATIENCE, Place, SECOND, Two, goes, next, open_beside, pair, quick};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
@@ -125,6 +125,18 @@ fn an_offer_that_went_back_adopts_nothing() {
     assert!(matches!(two.next(FIRST), Event::Returned(back, Returned::TakenBack) if back.id == 9));
     assert!(offer.adopt().unwrap().is_none());
     goes(&server, &client, "still here");
+}
+
+#[test]
+fn who_is_told_to_drain_in_the_middle_of_a_takeover_drains_though_that_fails() {
+    let place = Place::new("told");
+    let mut two = Two::quick(&place.socket());
+    two.first().drain().unwrap();
+    two.second().close();
+    assert!(matches!(next(two.first()), Event::Resume { .. }));
+    assert!(matches!(next(two.first()), Event::Drain { successor: None, .. }));
+    two.first().migrated_all().unwrap();
+    assert!(matches!(next(two.first()), Event::Done { left: 0 }));
 }
 
 #[test]

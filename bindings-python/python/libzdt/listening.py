@@ -130,7 +130,6 @@ class Listening:
         self._returned = threading.Event()  # and has
         self._alone = False  # draining, and nobody accepts in our place
         self._telling = threading.Lock()
-        self._leaves = False  # for good
         self._over = False
         self._cause: BaseException | None = None
         self.draining = threading.Event()
@@ -160,7 +159,6 @@ class Listening:
 
     def drain(self) -> None:
         """Leaves for good: nobody is accepted, what is in flight is finished. Any thread, and signal handlers."""
-        self._leaves = True
         self.takeover.drain()
 
     def __enter__(self) -> Self:
@@ -240,8 +238,6 @@ class Listening:
                 else:
                     log.info("process %d accepts; what is in flight is finished", successor.pid)
                     self.takeover.migrated_all()
-            case libzdt.Resume() if self._leaves:
-                self.takeover.drain()  # a successor was at it when it was asked, and the core let it be
             case libzdt.Resume(cause) | libzdt.Accept(cause):
                 log.warning("we accept again: %s", cause)
                 self._start()

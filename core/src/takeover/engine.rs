@@ -31,6 +31,8 @@ pub(crate) struct Engine {
     /// And nothing is in flight any more.
     alone_complete: bool,
     alone_until: Option<Millis>,
+    /// Told to drain while a successor was at it: if that fails, nobody is there to take over.
+    to_drain: bool,
     done: bool,
 }
 
@@ -89,6 +91,7 @@ impl Engine {
             alone: false,
             alone_complete: false,
             alone_until: None,
+            to_drain: false,
             done: false,
         }
     }
@@ -120,7 +123,11 @@ impl Engine {
 
     /// Stop accepting although nobody is there to take over (a signal, or the application wants to end).
     pub(crate) fn drain(&mut self, now: Millis) {
-        if self.alone || self.down.as_ref().is_some_and(Predecessor::told_drain) || self.leaving {
+        if self.alone || self.leaving {
+            return;
+        }
+        if self.down.as_ref().is_some_and(Predecessor::told_drain) {
+            self.to_drain = true;
             return;
         }
         self.alone = true;
@@ -255,6 +262,10 @@ impl Engine {
             }
             if down.over() {
                 self.down = None;
+                if std::mem::take(&mut self.to_drain) && self.service.standing == Standing::Owner {
+                    self.drain(now);
+                    return Step::Moved;
+                }
                 // Whoever drained before this successor came, and was done, waits for no other.
                 let complete = self.alone_complete && !self.service.workers_migrate;
                 if complete && self.service.standing == Standing::Owner {

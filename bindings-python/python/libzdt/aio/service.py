@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 import libzdt
@@ -48,7 +48,6 @@ class Service:
         self._accepting = False
         self._retired: list[str] = []  # listeners that the successor left to us
         self._migration: Migration | None = None
-        self.drains = False  # it was asked to leave for good
         self._alone = False  # draining, and nobody to take the connections
         self._deadline = 0.0
         self._end: asyncio.TimerHandle | None = None
@@ -183,10 +182,7 @@ class Service:
                 self._stop_migrating()
                 self._alone = False
                 self._retired = []
-                if self.drains:  # a successor was at it when it was asked, and the core let it be
-                    cast(libzdt.Takeover, self.handle).drain()
-                else:
-                    self.accept()
+                self.accept()
             case libzdt.Accept(cause):
                 log.warning("we accept too: %s", cause)
                 self.accept()

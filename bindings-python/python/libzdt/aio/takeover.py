@@ -301,9 +301,7 @@ class Takeover:
     def drain(self) -> None:
         """Leaves for good: stops accepting and serves what there is to its end; then `done` returns. A successor that
         comes meanwhile takes over as ever. Any thread, and signal handlers."""
-        service = self._entered()
-        service.drains = True
-        cast(libzdt.Takeover, service.handle).drain()
+        cast(libzdt.Takeover, self._entered().handle).drain()
 
     async def done(self) -> None:
         """Waits until nothing is left to do here: a successor has everything, or `drain` has come to its end.
