@@ -130,7 +130,7 @@ fn an_offer_that_went_back_adopts_nothing() {
 #[test]
 fn who_is_told_to_drain_in_the_middle_of_a_takeover_drains_though_that_fails() {
     let place = Place::new("told");
-    let mut two = Two::quick(&place.socket());
+    let two = Two::quick(&place.socket());
     two.first().drain().unwrap();
     two.second().close();
     assert!(matches!(next(two.first()), Event::Resume { .. }));
