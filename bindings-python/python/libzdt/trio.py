@@ -1,61 +1,43 @@
-"""trio: a listener that `Listening` parks and starts, as trio wants it.
+"""Trio's listener on one of libzdt's.
 
 ```python
 with Listening("/run/app/zdt.sock") as listening:
-    listener = libzdt.trio.listener(listening.listener("http", ("0.0.0.0", 8000)))
-    ...
-    await trio.serve_listeners(handler, [listener])
+    listener = listening.listener("http", ("0.0.0.0", 8000))
+    trio.run(trio.serve_listeners, handler, [libzdt.trio.SocketListener(listener)])
 ```
+How it is told to stop stands in `bindings-python/tests/servers/serve_trio.py`.
 """
 
 from __future__ import annotations
 
-import socket
-from typing import Any
-
 import trio
+from trio.abc import Listener as Abstract
 
 from .listening import Listener
 
 
-def listener(of: Listener) -> trio.SocketListener:
-    """Owns `of`."""
-    return trio.SocketListener(Socket(of))
-
-
-class Socket(trio.socket.SocketType):
-    """What a SocketListener asks of its socket."""
+class SocketListener(Abstract[trio.SocketStream]):
+    """As `trio.SocketListener`, which wants a socket of the standard library's own class and none derived of it."""
 
     def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+        """Owns it."""
+        self.socket = listener
 
-    @property
-    def type(self) -> socket.SocketKind:
-        return self._listener.type
-
-    @property
-    def family(self) -> socket.AddressFamily:
-        return self._listener.family
-
-    def getsockname(self) -> Any:
-        return self._listener.getsockname()
-
-    def getsockopt(self, *arguments: Any) -> Any:
-        return self._listener.getsockopt(*arguments)
-
-    def fileno(self) -> int:
-        return self._listener.fileno()
-
-    async def accept(self) -> tuple[trio.socket.SocketType, Any]:
-        """As trio's: cancelled, it has taken nobody."""
+    async def accept(self) -> trio.SocketStream:
+        """The next connection; sleeps while the listener is parked."""
         while True:
-            await trio.lowlevel.wait_readable(self._listener.fileno())
+            if self.socket.fileno() == -1:
+                raise trio.ClosedResourceError
+            await trio.lowlevel.wait_readable(self.socket)
             try:
-                connection, address = self._listener.accept()
-            except BlockingIOError:
-                continue
-            return trio.socket.from_stdlib_socket(connection), address
+                connection, _ = self.socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # somebody else was faster, or the client left
+            return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
 
-    def close(self) -> None:
-        trio.lowlevel.notify_closing(self._listener.fileno())
-        self._listener.close()
+    async def aclose(self) -> None:
+        """Closes our descriptors; the queue is as it was."""
+        if (number := self.socket.fileno()) != -1:
+            trio.lowlevel.notify_closing(number)
+        self.socket.close()
+        await trio.lowlevel.checkpoint()

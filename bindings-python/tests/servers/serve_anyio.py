@@ -1,37 +1,42 @@
-"""A server on anyio, over asyncio."""
+"""AnyIO on asyncio."""
 
 from __future__ import annotations
 
-import anyio
-import anyio.abc
-import anyio.lowlevel
-from anyio.from_thread import BlockingPortal
+import contextlib
 
+import anyio
+import anyio.from_thread
+from anyio.abc import SocketStream
+from anyio.lowlevel import current_token
+
+from libzdt.anyio import SocketListener
 from libzdt.listening import Listener, Listening
 from servers.application import ready, run
-from servers.streaming import CHUNK, Requests
+from servers.streams import answer
+
+
+async def handle(stream: SocketStream) -> None:
+    async def receive() -> bytes:
+        with contextlib.suppress(anyio.EndOfStream):
+            return await stream.receive()
+        return b""
+
+    async with stream:
+        await answer(receive, stream.send, anyio.sleep)
 
 
 async def main(listening: Listening, listener: Listener) -> None:
-    async def handle(stream: anyio.abc.SocketStream) -> None:
-        async def receive() -> bytes:
-            try:
-                return await stream.receive(CHUNK)
-            except anyio.EndOfStream:
-                return b""
+    token = current_token()
+    # What is in flight is in the outer group, which is waited for.
+    async with anyio.create_task_group() as connections, anyio.create_task_group() as accepting:
+        cancel = accepting.cancel_scope.cancel
+        ready(listening, lambda: anyio.from_thread.run_sync(cancel, token=token))
+        await SocketListener(listener).serve(handle, connections)
 
-        async with stream:
-            await Requests(receive, stream.send, anyio.sleep, listening.draining.is_set).serve()
 
-    told = anyio.Event()
-    accepts = await anyio.abc.SocketListener.from_socket(listener)
-    group = anyio.create_task_group
-    async with BlockingPortal() as portal, group() as handlers, group() as accepting:
-        accepting.start_soon(accepts.serve, handle, handlers)
-        ready(listening, lambda: portal.start_task_soon(told.set))
-        await told.wait()
-        accepting.cancel_scope.cancel()  # whoever is served is served to the end
+def serve(backend: str) -> None:
+    run(lambda listening, listener: anyio.run(main, listening, listener, backend=backend))
 
 
 if __name__ == "__main__":
-    run(lambda listening, listener: anyio.run(main, listening, listener))
+    serve("asyncio")

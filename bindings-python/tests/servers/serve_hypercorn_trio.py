@@ -23,7 +23,7 @@ async def main(listening: Listening, listener: Listener) -> None:
     app = ASGIWrapper(listening.closing_asgi(asgi))
     handle = partial(TCPServer, app, config, context, ConnectionState({}))
     async with trio.open_nursery() as handlers, trio.open_nursery() as accepting:
-        serve = partial(trio.serve_listeners, handle, [libzdt.trio.listener(listener)], handler_nursery=handlers)
+        serve = partial(trio.serve_listeners, handle, [libzdt.trio.SocketListener(listener)], handler_nursery=handlers)
         accepting.start_soon(serve)
         ready(listening, lambda: token.run_sync_soon(told.set))
         await told.wait()

@@ -1,30 +1,26 @@
-"""A server on trio."""
+"""Trio."""
 
 from __future__ import annotations
 
-from functools import partial
-
 import trio
 
-import libzdt.trio
 from libzdt.listening import Listener, Listening
+from libzdt.trio import SocketListener
 from servers.application import ready, run
-from servers.streaming import CHUNK, Requests
+from servers.streams import answer
+
+
+async def handle(stream: trio.SocketStream) -> None:
+    async with stream:
+        await answer(stream.receive_some, stream.send_all, trio.sleep)
 
 
 async def main(listening: Listening, listener: Listener) -> None:
-    async def handle(stream: trio.SocketStream) -> None:
-        async with stream:
-            receive = lambda: stream.receive_some(CHUNK)  # noqa: E731
-            await Requests(receive, stream.send_all, trio.sleep, listening.draining.is_set).serve()
-
-    told, token = trio.Event(), trio.lowlevel.current_trio_token()
-    async with trio.open_nursery() as handlers, trio.open_nursery() as accepting:
-        serve = partial(trio.serve_listeners, handle, [libzdt.trio.listener(listener)], handler_nursery=handlers)
-        accepting.start_soon(serve)
-        ready(listening, lambda: token.run_sync_soon(told.set))
-        await told.wait()
-        accepting.cancel_scope.cancel()  # whoever is served is served to the end
+    token = trio.lowlevel.current_trio_token()
+    # What is in flight is in the outer nursery, which is waited for.
+    async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+        ready(listening, lambda: token.run_sync_soon(accepting.cancel_scope.cancel))
+        await trio.serve_listeners(handle, [SocketListener(listener)], handler_nursery=connections)
 
 
 if __name__ == "__main__":

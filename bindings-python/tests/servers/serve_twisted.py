@@ -1,72 +1,50 @@
-"""twisted.web."""
+"""Twisted's web server."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet import reactor, task
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, Request
+from twisted.internet import reactor
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
+import libzdt.twisted
 from libzdt.listening import Listener, Listening
-from servers.application import GREETING, ready, run, wait_ms
-from servers.reactor import port
+from servers.application import GREETING, run, wait_ms
 
-MOMENT = 0.05
+loop: Any = reactor
 
 
-class Answers(Resource):
+class Application(Resource):
     isLeaf = True  # noqa: N815
 
-    def render_GET(self, request: Request) -> Any:  # noqa: N802 (Twisted's name)
+    def render_GET(self, request: Any) -> Any:  # noqa: N802
         if request.path != b"/slow":
             return GREETING
-        task.deferLater(reactor, wait_ms(request.uri.partition(b"?")[2].decode()), self._later, request)
+        query = request.uri.partition(b"?")[2].decode()
+        loop.callLater(wait_ms(query), lambda: (request.write(GREETING), request.finish()))
         return NOT_DONE_YET
 
-    def _later(self, request: Request) -> None:
-        request.write(GREETING)
-        request.finish()
-
-    def render_POST(self, request: Any) -> Any:  # noqa: N802
-        return request.content.read()
+    def render_POST(self, request: Any) -> bytes:  # noqa: N802
+        body: bytes = request.content.read()
+        return body
 
 
 def serve(listening: Listening, listener: Listener) -> None:
-    channels: set[HTTPChannel] = set()
+    in_flight: set[Request] = set()
 
-    class Channel(HTTPChannel):
-        """Counted, and closed with the next answer while somebody else accepts."""
+    class Counted(Request):
+        def process(self) -> None:
+            in_flight.add(self)
+            self.notifyFinish().addBoth(lambda _: in_flight.discard(self))
+            if listening.draining.is_set():
+                self.setHeader(b"connection", b"close")
+            super().process()
 
-        def connectionMade(self) -> None:  # noqa: N802
-            channels.add(self)
-            super().connectionMade()
-
-        def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-            channels.discard(self)
-            super().connectionLost(reason)
-
-        def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802
-            if not listening.draining.is_set():
-                return super().checkPersistence(request, version)
-            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
-            return False
-
-    def stop() -> None:
-        """Its own way would cut whatever is in flight."""
-        if any(channel.requests for channel in channels):
-            cast(Any, reactor).callLater(MOMENT, stop)
-        else:
-            cast(Any, reactor).stop()
-
-    site: Any = Site(Answers())
-    site.protocol = Channel
-    port(listener, site)
-    ready(listening, lambda: cast(Any, reactor).callFromThread(stop))
-    cast(Any, reactor).run(installSignalHandlers=False)
+    site = Site(Application(), requestFactory=Counted)
+    libzdt.twisted.listen(listening, listener, site, busy=lambda: bool(in_flight))
+    loop.callWhenRunning(print, "ready", flush=True)
+    loop.run(installSignalHandlers=False)
 
 
 if __name__ == "__main__":

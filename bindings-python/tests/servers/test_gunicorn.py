@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -153,10 +154,26 @@ def test_a_stop_ends_the_workers_and_the_takeover(directory: Path) -> None:
         assert not (directory / "zdt.sock").exists()
 
 
+@pytest.mark.parametrize("kind", [SYNC, ASGI], ids=lambda kind: kind[1])
+def test_every_bind_is_served_by_the_successor(directory: Path, kind: list[str]) -> None:
+    two = [*kind, "--bind", "127.0.0.1:0"]
+    with Gunicorn(directory, *two) as first:
+        ports = re.findall(r"127\.0\.0\.1:(\d+)", first.ready().said)
+        assert len(set(ports)) == 2
+        with Gunicorn(directory, *two) as second:
+            second.ready()
+            assert first.ends() == 0
+            for port in set(ports):
+                assert ask(int(port)) in second.workers()
+
+
 def test_what_cannot_be_taken_over_is_said(directory: Path) -> None:
     with Gunicorn(directory, *SYNC, "--reuse-port") as it:
         assert it.ends() == 2
         assert "reuse_port: the workers would listen for themselves" in it.said
+    with Gunicorn(directory, *UVICORN, "--bind", "127.0.0.1:0") as it:
+        assert it.ends() == 2
+        assert "with a takeover uvicorn's worker accepts from one; bind one address" in it.said
     with Gunicorn(directory, "--worker-class", "gunicorn.workers.base.Worker") as it:
         assert it.ends() == 2
         assert "worker class gunicorn.workers.base.Worker" in it.said

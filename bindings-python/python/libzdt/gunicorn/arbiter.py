@@ -71,6 +71,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         """Opens the takeover, and listens with what the predecessor has."""
         if self.cfg.reuse_port:
             raise Unfit("reuse_port: the workers would listen for themselves, and nothing could be taken over")
+        if len(self.cfg.address) > 1 and self.worker_class.accepts_from_one:
+            binds = ", ".join(self.cfg.bind)
+            raise Unfit(f"bind {binds}: with a takeover uvicorn's worker accepts from one; bind one address")
         config: Config = {"program": f"gunicorn {gunicorn.__version__}", **self._config}
         self.takeover = libzdt.Takeover(self._path, **config)
         self._owner = self.takeover.predecessor is None

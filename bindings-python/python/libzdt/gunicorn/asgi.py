@@ -36,6 +36,7 @@ class Joined(aio.Worker):
 class Uvicorn(Seated):
     """uvicorn's worker, with `libzdt.uvicorn.Server`."""
 
+    accepts_from_one = True
     config: Any
     wsgi: Any
 

@@ -17,6 +17,8 @@ class Seated:
     """Goes before a worker class of gunicorn's, and gives it a seat; it says when it is fit to serve."""
 
     arbiter: Arbiter
+    accepts_from_one = False
+    """Whether it serves the first listener alone."""
 
     def __init__(self, *given: Any) -> None:
         """In the arbiter, before the fork."""
