@@ -68,7 +68,8 @@ class User:
         }
         # What the other tests have, of everybody else's.
         lock = (ROOT / "bindings-python/requirements-dev.txt").read_text()
-        (folder / "constraints.txt").write_text("\n".join(re.findall(r"^\S+==\S+", lock, re.MULTILINE)))
+        pinned = [*re.findall(r"^\S+==\S+", lock, re.MULTILINE), f"libzdt=={version('libzdt')}"]
+        (folder / "constraints.txt").write_text("\n".join(pinned))
 
     def does(self, line: str, **environment: str) -> None:
         """Types a line into a shell, and waits."""

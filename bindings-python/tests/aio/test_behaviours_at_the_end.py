@@ -187,7 +187,7 @@ async def test_fifty_takeovers_leave_nothing_behind(path: str) -> None:
 
 
 async def test_a_retired_listener_is_served_until_its_queue_is_empty(path: str) -> None:
-    first = Generation(path)
+    first = Generation(path, probation=1.0)  # until when the crowd may come
     async with first.takeover:
         await first.listen()
         await first.takeover.ready()
