@@ -35,6 +35,8 @@ async def extend(request: web.Request, handler: Handler) -> web.StreamResponse:
         talk = Conversation(facade.websocket, 'request["libzdt"]["state"]')
         request[KEY], request[TALK] = talk.extension, talk
         OWN.set(talk)
+    elif request.headers.get("Upgrade", "").lower() == "websocket":  # TLS, which does not move
+        request[KEY] = {"adopted": False, "state": None}
     return await handler(request)
 
 

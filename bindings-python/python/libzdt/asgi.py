@@ -6,8 +6,8 @@ application that sets `state` to bytes says: enter me in the next process with t
 go on as if nothing had been. b"" says that there is nothing to know. It is stopped only while it waits in `receive`:
 there `libzdt.Migrated` is raised then, instead of a disconnect.
 
-    extension = websocket.scope["extensions"]["libzdt"]
-    room = extension["state"] or b"lobby"
+    extension = websocket.scope.get("extensions", {}).get("libzdt", {})  # a plain server has none
+    room = extension.get("state") or b"lobby"
     await websocket.accept()              # goes nowhere where the client was accepted before
     extension["state"] = room             # may be set at any time
 
@@ -49,12 +49,16 @@ class Application:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
             return
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
         websocket = CURRENT.get()
-        if scope["type"] != "websocket" or websocket is None:
+        if websocket is None:  # TLS, which does not move
+            extend(scope, {"adopted": False, "state": None})
             await self._app(scope, receive, send)
             return
         session = Session(websocket, receive, send)
-        scope["extensions"] = {**scope.get("extensions", {}), "libzdt": session.extension}
+        extend(scope, session.extension)
         CURRENT.set(None)  # what the application opens itself is not this client
         OWN.set(session)
         try:
@@ -72,6 +76,11 @@ class Application:
                 raise
         finally:
             self.responses.finished(response)
+
+
+def extend(scope: MutableMapping[str, Any], extension: dict[str, Any]) -> None:
+    """Puts what libzdt has to say into a scope."""
+    scope["extensions"] = {**scope.get("extensions", {}), "libzdt": extension}
 
 
 class Session(Conversation):

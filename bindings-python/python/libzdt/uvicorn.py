@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from .aio.log import log
 from .aio.served import Stays
 from .asgi import Application
 from .errors import ZdtError
+from .events import Drain, Event, Peer, Resume
 from .http import SILENCE
 from .http.web import WebTap
 from .responses import Responses
@@ -82,6 +84,7 @@ class Server(uvicorn.Server):
         self._name = name
         self._done: asyncio.Task[None] | None = None
         self._responses = Responses()
+        self._leaving = False
 
     def run_and_exit(self) -> None:
         """`run`; then ends the process as uvicorn would, and with its code for a failed start where we could not take
@@ -120,6 +123,8 @@ class Server(uvicorn.Server):
         config.loaded_app = application = Application(config.loaded_app)
         self._responses = application.responses
         self.takeover.observe(self._responses.told)
+        if config.ssl:
+            self.takeover.observe(self._told)
 
         def made() -> asyncio.BaseProtocol:
             return factory(config=config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
@@ -140,6 +145,22 @@ class Server(uvicorn.Server):
         self._done = asyncio.get_running_loop().create_task(self.takeover.done())
         log.info("generation %d listens at %s", self.takeover.generation, listening.address)
         return True
+
+    def _told(self, event: Event) -> None:
+        """WebSockets over TLS cannot move: their clients are told to come again, spread over half of the drain."""
+        match event:
+            case Drain(Peer(), deadline):
+                self._leaving = True
+                loop = asyncio.get_running_loop()
+                for connection in self.server_state.connections:
+                    if not hasattr(connection, "cycle"):
+                        loop.call_later(random.random() * deadline / 2, self._leave, connection)
+            case Resume():
+                self._leaving = False
+
+    def _leave(self, websocket: Any) -> None:
+        if self._leaving and websocket in self.server_state.connections:
+            websocket.shutdown()
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn's, ten times a second: whether it is time to exit."""

@@ -95,7 +95,9 @@ class Raw(Client):
     async def frame(self) -> bytes:
         """What the next frame that comes says."""
         length = (await self.exactly(2))[1]
-        return await self.exactly(length if length < 126 else int.from_bytes(await self.exactly(2), "big"))
+        if length > 125:
+            length = int.from_bytes(await self.exactly(2 if length == 126 else 8), "big")
+        return await self.exactly(length)
 
 
 async def shake_hands(it: Generation) -> Raw:

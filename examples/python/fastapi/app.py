@@ -49,8 +49,8 @@ async def events(last_event_id: Annotated[int, Header()] = 0) -> AsyncIterator[S
 async def chat(websocket: WebSocket) -> None:
     """Whatever is said in a room is told to all who are in it; a guest who names none has one to itself."""
     name = websocket.query_params.get("room", str(uuid.uuid4()))
-    extension = websocket.scope["extensions"]["libzdt"]
-    name = (extension["state"] or name.encode()).decode()  # where a predecessor had the guest
+    extension = websocket.scope.get("extensions", {}).get("libzdt", {})  # a plain uvicorn has none
+    name = (extension.get("state") or name.encode()).decode()  # where a predecessor had the guest
     await websocket.accept()
     extension["state"] = name.encode()  # what a successor has to know of the guest
     room = rooms.setdefault(name, set())
