@@ -45,7 +45,8 @@ class Handle(Generic[H]):
 
         Everything that libzdt does is done in here: call it until it gives None whenever `fileno()` is readable. Coming
         back after `Drain` says that the application has stopped accepting. Other threads and signal handlers run while
-        it waits; `close()` of another thread ends the wait.
+        it waits; `close()` of another thread ends the wait. Join a thread that calls this before the interpreter ends,
+        daemon or not: one that is in native code then can bring the process down (PEP 788).
 
         Raises:
             WrongState: another thread is in here. Closed, Forked, InvalidArgument (of `timeout`), SystemFailed.

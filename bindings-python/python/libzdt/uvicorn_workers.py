@@ -75,11 +75,13 @@ class Supervisor(multiprocess.Multiprocess):
     def run(self) -> None:
         # It has no other place to say what a worker is; this process does nothing else.
         multiprocess.Process = Process  # type: ignore[misc]
-        threading.Thread(target=self._follow, name="libzdt", daemon=True).start()
+        following = threading.Thread(target=self._follow, name="libzdt", daemon=True)
+        following.start()
         try:
             super().run()
         finally:
             self.takeover.close()
+            following.join()  # a thread in native code does not survive the end of the interpreter
 
     def keep_subprocess_alive(self) -> None:
         if self._draining:

@@ -50,6 +50,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self._bind: Any = None
         self._happened: deque[libzdt.Event | BaseException] = deque()
         self._booted: set[int] = set()
+        self._following: threading.Thread | None = None
         self._ready = False
         self._owner = False
         self._draining = False
@@ -84,7 +85,8 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         ]
         self.LISTENERS = sockets.create_sockets(self.cfg, self.log, [listener.detach() for listener in listeners])
         self._pipe = os.pipe()
-        threading.Thread(target=self._follow, name="libzdt", daemon=True).start()
+        self._following = threading.Thread(target=self._follow, name="libzdt", daemon=True)
+        self._following.start()
         pidfile = self.cfg.pidfile
         if not self._owner:
             self.cfg.set("pidfile", None)  # it is the predecessor's until we own the service
@@ -139,6 +141,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self.LISTENERS = []
         super().stop(graceful)
         self.takeover.close()
+        if self._following is not None:
+            os.write(self._pipe[1], BOOTED.pack(0))  # it looks, and finds that it is over
+            self._following.join()  # a thread in native code does not survive the end of the interpreter
 
     # The takeover
 

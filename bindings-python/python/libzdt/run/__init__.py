@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CANNOT_START
     except KeyboardInterrupt:  # of a server that does not answer it itself
         return 128 + signal.SIGINT
+    finally:
+        how.report.end()
     return 0
 
 

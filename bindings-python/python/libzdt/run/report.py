@@ -28,6 +28,8 @@ class Report:
         standard error. Without it all goes there, where people look."""
         self._json: TextIO | None = None
         self._owns: bool | None = None  # it is open
+        self._watching: threading.Thread | None = None
+        self._ended = threading.Event()
         if as_json:
             self._json = os.fdopen(os.dup(sys.stdout.fileno()), "w")
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -74,9 +76,17 @@ class Report:
         def watch() -> None:
             with contextlib.suppress(libzdt.Closed):
                 for _ in steps:
-                    time.sleep(TICK)
+                    if self._ended.wait(TICK):
+                        break
 
-        threading.Thread(target=watch, name="libzdt report", daemon=True).start()
+        self._watching = threading.Thread(target=watch, name="libzdt report", daemon=True)
+        self._watching.start()
+
+    def end(self) -> None:
+        """Looks no more: a thread in native code does not survive the end of the interpreter."""
+        self._ended.set()
+        if self._watching is not None:
+            self._watching.join()
 
     def _steps(self, takeover: aio.Takeover | libzdt.Takeover, moves: bool) -> Iterator[None]:
         """Gives way where it would look again a little later."""
