@@ -39,8 +39,8 @@ step the_clients_build cargo build --quiet --locked --package zdt-load
 step the_wheel_is_all_one_needs the_wheel_is_all_one_needs
 
 cd bindings-python || exit 1
-step python_is_formatted ruff format --check . ../examples/relay/python ../bench/python
-step ruff_has_nothing_to_say ruff check . ../examples/relay/python ../bench/python
+step python_is_formatted ruff format --check . ../examples/python ../examples/relay/python ../bench/python
+step ruff_has_nothing_to_say ruff check . ../examples/python ../examples/relay/python ../bench/python
 step mypy_has_nothing_to_say mypy
 # Elsewhere, so that what is installed is looked at and not the sources.
 step the_stub_says_what_the_native_part_has env --chdir "$scratch" python -m mypy.stubtest libzdt._core
