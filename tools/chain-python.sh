@@ -10,7 +10,8 @@ takeovers=${1:-20}
 tools/venv.sh || exit 1
 export PATH=$PWD/build/venv/bin:$PATH
 
-# Each differs from the one before in all three.
+# Each differs from the one before in the parser and the implementation of WebSocket, most in the loop, too; every pair of
+# parser and loop comes up.
 variants=()
 for variant in "h11 asyncio websockets" "httptools uvloop wsproto" "h11 uvloop websockets-sansio" "httptools asyncio websockets" \
     "h11 uvloop wsproto" "httptools asyncio websockets-sansio"; do
